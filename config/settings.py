@@ -1,0 +1,109 @@
+"""Django's settings, fed from the environment through config/env.py and from nowhere else."""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+from config import embedded
+from config.env import Env
+from config.logging import configure_logging
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = Env(os.environ)
+
+ENVIRONMENT = env.choice("ENVIRONMENT", ("production", "development"), default="production")
+DEVELOPMENT = ENVIRONMENT == "development"
+DEBUG = env.flag("DEBUG", default=False, hint="works in development only")
+
+# Secrets. Development makes its own; config/checks.py refuses those in production.
+GENERATED_SECRET = "generated-for-development-only-" + "0" * 32
+SECRET_KEY = env.secret("SECRET_KEY", default=GENERATED_SECRET, hint="50 random characters")
+SEALING_KEYS = env.secret(
+    "SEALING_KEYS", default="", hint="key ring, newest first: id:base64 of 32 bytes, separated by commas"
+)
+GENERATED_SEALING_KEYS = not SEALING_KEYS
+if GENERATED_SEALING_KEYS:
+    SEALING_KEYS = "dev:" + "A" * 43 + "="
+
+# Addresses
+PUBLIC_URL = env.url("PUBLIC_URL", default="http://127.0.0.1:8000", hint="what merchants' URLs begin with")
+RESULT_URL = env.url("RESULT_URL", default=PUBLIC_URL, hint="a host of its own for the customer's page")
+PORTONE_V1_URL = env.url("PORTONE_V1_URL", default="https://api.iamport.kr", hint="PortOne's V1 API")
+BIND = env.address("BIND", default="127.0.0.1:8000", hint="host:port of the web process")
+METRICS_BIND = env.address("METRICS_BIND", default="", blank=True, hint="host:port, or empty for off")
+CALLBACK_ALLOWED_NETWORKS = env.networks(
+    "CALLBACK_ALLOWED_NETWORKS", default=(), hint="development only, for example 127.0.0.0/8"
+)
+OUTBOUND_PROXY = env.text("OUTBOUND_PROXY", default="", hint="address of an egress proxy for callbacks")
+TRUSTED_PROXY_COUNT = env.number("TRUSTED_PROXY_COUNT", default=0, minimum=0, maximum=10, hint="proxies before us")
+ALLOWED_HOSTS = ["*"]  # no view builds an address from the Host header: PUBLIC_URL and RESULT_URL are used
+
+# Times of the flow; the demo and the fault harness shorten them.
+CLAIM_DELAY = env.duration("CLAIM_DELAY", default=timedelta(seconds=30), hint="such as 30s")
+DEPOSIT_GRACE = env.duration("DEPOSIT_GRACE", default=timedelta(minutes=10), hint="such as 10m")
+SWEEP_INTERVAL = env.duration("SWEEP_INTERVAL", default=timedelta(minutes=5), hint="such as 5m")
+
+# Database: schema per merchant (django-tenants).
+EMBEDDED_DATABASE = not (os.environ.get("DATABASE_URL") or os.environ.get("DATABASE_URL_FILE"))
+if EMBEDDED_DATABASE and DEVELOPMENT:
+    os.environ["DATABASE_URL"] = embedded.start()
+    env = Env(os.environ)
+DATABASES = {
+    "default": (
+        env.database("DATABASE_URL") if not EMBEDDED_DATABASE or DEVELOPMENT else {}
+    )
+    | {
+        "ENGINE": "django_tenants.postgresql_backend",
+        # Granian's threads are fixed, so one lasting connection each; see traps T11 in results/README.md.
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": False,
+        "DISABLE_SERVER_SIDE_CURSORS": True,
+    }
+}
+DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
+TENANT_MODEL = "tenants.Merchant"
+TENANT_DOMAIN_MODEL = "tenants.CustomHost"
+TENANT_LIMIT_SET_CALLS = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+SHARED_APPS = [
+    "tenants",  # before django_tenants: our `migrate` wins
+    "django_tenants",
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.staticfiles",
+]
+TENANT_APPS = ["results"]
+INSTALLED_APPS = SHARED_APPS + TENANT_APPS
+AUTH_USER_MODEL = "tenants.User"
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+MIDDLEWARE = [
+    "config.middleware.door",
+    "config.middleware.Faults",
+]
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "config" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {"context_processors": []},
+    }
+]
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "config" / "static"]
+
+LANGUAGE_CODE = "ko"
+LANGUAGES = [("ko", "한국어"), ("en", "English")]
+LOCALE_PATHS = [BASE_DIR / "config" / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
+LOGGING_CONFIG = None
+LOG_LEVEL = env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO")
+configure_logging(LOG_LEVEL)

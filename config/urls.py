@@ -1,0 +1,18 @@
+"""Which door leads where. Health first, then the hot paths, then pages."""
+
+from django.urls import path
+
+from config.health import healthz, readyz
+from results.views.landing import landing
+from results.views.result_page import result_page, result_return, result_status
+from results.views.webhook import webhook
+
+urlpatterns = [
+    path("healthz", healthz),
+    path("readyz", readyz),
+    path("webhook/<str:webhook_key>", webhook, name="webhook"),
+    path("m/<str:browser_key>/complete", landing, name="landing"),
+    path("r/<str:opaque>", result_page, name="result_page"),
+    path("r/<str:opaque>/status", result_status, name="result_status"),
+    path("r/<str:opaque>/return", result_return, name="result_return"),
+]

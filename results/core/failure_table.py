@@ -1,0 +1,208 @@
+"""What do the codes of each PG mean? Only what its own documents say, or PortOne's staff; no guesses.
+
+PortOne hands the PG's code through and keeps no table of its own (PortOne FAQ), so this one grows by what is
+counted as unmapped. A code that covers several reasons (PortOne's F0005 and F1002, NICE's 3095, Inicis' 01)
+has no place here: its message decides.
+"""
+
+from results.core.failure_codes import FailureCode as Code
+
+# Toss Payments, "API error codes" and the errors passed to failUrl.
+_TOSS = {
+    "PAY_PROCESS_CANCELED": Code.USER_CANCELLED,
+    "USER_CANCEL": Code.USER_CANCELLED,
+    "NOT_FOUND_PAYMENT_SESSION": Code.SESSION_EXPIRED,
+    "REJECT_CARD_COMPANY": Code.CARD_DECLINED,
+    "INVALID_REJECT_CARD": Code.CARD_DECLINED,
+    "REJECT_CARD_PAYMENT": Code.CARD_LIMIT_EXCEEDED,  # "limit or balance": one answer fits both
+    "REJECT_ACCOUNT_PAYMENT": Code.INSUFFICIENT_BALANCE,
+    "EXCEED_MAX_DAILY_PAYMENT_COUNT": Code.CARD_LIMIT_EXCEEDED,
+    "EXCEED_MAX_PAYMENT_AMOUNT": Code.CARD_LIMIT_EXCEEDED,
+    "EXCEED_MAX_AMOUNT": Code.CARD_LIMIT_EXCEEDED,
+    "EXCEED_MAX_ONE_DAY_AMOUNT": Code.CARD_LIMIT_EXCEEDED,
+    "EXCEED_MAX_ONE_DAY_WITHDRAW_AMOUNT": Code.CARD_LIMIT_EXCEEDED,
+    "EXCEED_MAX_ONE_TIME_WITHDRAW_AMOUNT": Code.CARD_LIMIT_EXCEEDED,
+    "INVALID_CARD_EXPIRATION": Code.CARD_EXPIRED,
+    "INVALID_CARD_NUMBER": Code.CARD_INVALID,
+    "INVALID_STOPPED_CARD": Code.CARD_INVALID,
+    "INVALID_CARD_LOST_OR_STOLEN": Code.CARD_INVALID,
+    "NOT_SUPPORTED_CARD_TYPE": Code.METHOD_NOT_SUPPORTED,
+    "NOT_ALLOWED_POINT_USE": Code.METHOD_NOT_SUPPORTED,
+    "EXCEED_MAX_CARD_INSTALLMENT_PLAN": Code.INSTALLMENT_NOT_ALLOWED,
+    "INVALID_CARD_INSTALLMENT_PLAN": Code.INSTALLMENT_NOT_ALLOWED,
+    "NOT_SUPPORTED_INSTALLMENT_PLAN_CARD_OR_MERCHANT": Code.INSTALLMENT_NOT_ALLOWED,
+    "NOT_SUPPORTED_MONTHLY_INSTALLMENT_PLAN": Code.INSTALLMENT_NOT_ALLOWED,
+    "INVALID_PASSWORD": Code.AUTHENTICATION_FAILED,
+    "INVALID_CARD_PASSWORD": Code.AUTHENTICATION_FAILED,
+    "INVALID_CARD_IDENTITY": Code.AUTHENTICATION_FAILED,
+    "EXCEED_MAX_AUTH_COUNT": Code.AUTHENTICATION_FAILED,
+    "ALREADY_PROCESSED_PAYMENT": Code.DUPLICATE_ORDER,
+    "DUPLICATED_ORDER_ID": Code.DUPLICATE_ORDER,
+    "NOT_SUPPORTED_METHOD": Code.MERCHANT_CONFIGURATION,
+    "INVALID_API_KEY": Code.MERCHANT_CONFIGURATION,
+    "UNAUTHORIZED_KEY": Code.MERCHANT_CONFIGURATION,
+    "NOT_FOUND_TERMINAL_ID": Code.MERCHANT_CONFIGURATION,
+    "INVALID_UNREGISTERED_SUBMALL": Code.MERCHANT_CONFIGURATION,
+    "NOT_REGISTERED_BUSINESS": Code.MERCHANT_CONFIGURATION,
+    "NOT_AVAILABLE_BANK": Code.PG_MAINTENANCE,
+    "PAY_PROCESS_ABORTED": Code.PG_ERROR,
+    "PROVIDER_ERROR": Code.PG_ERROR,
+    "CARD_PROCESSING_ERROR": Code.PG_ERROR,
+    "FAILED_CARD_COMPANY_RESPONSE": Code.PG_ERROR,
+    "FAILED_INTERNAL_SYSTEM_PROCESSING": Code.PG_ERROR,
+    "FAILED_PAYMENT_INTERNAL_SYSTEM_PROCESSING": Code.PG_ERROR,
+}
+
+# NICE Payments, manual "common/code".
+_NICE = {
+    "I002": Code.USER_CANCELLED,
+    "P091": Code.USER_CANCELLED,
+    "A245": Code.SESSION_EXPIRED,
+    "P042": Code.SESSION_EXPIRED,
+    "U325": Code.SESSION_EXPIRED,
+    "3011": Code.CARD_INVALID,
+    "F112": Code.CARD_INVALID,
+    "3021": Code.CARD_EXPIRED,
+    "3022": Code.INSTALLMENT_NOT_ALLOWED,
+    "3023": Code.INSTALLMENT_NOT_ALLOWED,
+    "3024": Code.INSTALLMENT_NOT_ALLOWED,
+    "3032": Code.INSTALLMENT_NOT_ALLOWED,
+    "P037": Code.INSTALLMENT_NOT_ALLOWED,
+    "3053": Code.METHOD_NOT_SUPPORTED,
+    "3057": Code.METHOD_NOT_SUPPORTED,
+    "A241": Code.METHOD_NOT_SUPPORTED,
+    "F118": Code.METHOD_NOT_SUPPORTED,
+    "P021": Code.METHOD_NOT_SUPPORTED,
+    "C001": Code.AUTHENTICATION_FAILED,
+    "C002": Code.AUTHENTICATION_FAILED,
+    "U311": Code.AUTHENTICATION_FAILED,
+    "2201": Code.DUPLICATE_ORDER,
+    "A127": Code.DUPLICATE_ORDER,
+    "P015": Code.DUPLICATE_ORDER,
+    "U112": Code.DUPLICATE_ORDER,
+    "3012": Code.MERCHANT_CONFIGURATION,
+    "3013": Code.MERCHANT_CONFIGURATION,
+    "3014": Code.MERCHANT_CONFIGURATION,
+    "3051": Code.MERCHANT_CONFIGURATION,
+    "2151": Code.MERCHANT_CONFIGURATION,
+    "2152": Code.MERCHANT_CONFIGURATION,
+    "A109": Code.MERCHANT_CONFIGURATION,
+    "A114": Code.MERCHANT_CONFIGURATION,
+    "P005": Code.MERCHANT_CONFIGURATION,
+    "P016": Code.MERCHANT_CONFIGURATION,
+    "U110": Code.MERCHANT_CONFIGURATION,
+    "U119": Code.MERCHANT_CONFIGURATION,
+    "U313": Code.MERCHANT_CONFIGURATION,
+    "U316": Code.MERCHANT_CONFIGURATION,
+    "V001": Code.MERCHANT_CONFIGURATION,
+    "V005": Code.MERCHANT_CONFIGURATION,
+    "2159": Code.PG_MAINTENANCE,
+    "4008": Code.PG_MAINTENANCE,
+    "9999": Code.PG_ERROR,
+    "A226": Code.PG_ERROR,
+    "A299": Code.PG_ERROR,
+    "A401": Code.PG_ERROR,
+    "U501": Code.PG_ERROR,
+    "U504": Code.PG_ERROR,
+}
+
+# NHN KCP: 3001 from its order-page samples, the rest from the response guide for KCP local cards.
+_KCP = {
+    "3001": Code.USER_CANCELLED,
+    "8186": Code.CARD_LIMIT_EXCEEDED,
+    "8188": Code.CARD_LIMIT_EXCEEDED,
+    "CC07": Code.CARD_LIMIT_EXCEEDED,
+    "CC08": Code.CARD_LIMIT_EXCEEDED,
+    "CC09": Code.CARD_LIMIT_EXCEEDED,
+    "CC61": Code.CARD_LIMIT_EXCEEDED,
+    "AC25": Code.INSUFFICIENT_BALANCE,
+    "CC10": Code.INSUFFICIENT_BALANCE,
+    "CC88": Code.INSUFFICIENT_BALANCE,
+}
+
+# KICC, "Error Codes".
+_KICC = {
+    "8521": Code.CARD_LIMIT_EXCEEDED,
+    "8035": Code.INSUFFICIENT_BALANCE,
+    "8527": Code.INSUFFICIENT_BALANCE,
+    "8314": Code.CARD_EXPIRED,
+    "8315": Code.CARD_EXPIRED,
+    "8316": Code.CARD_EXPIRED,
+    "8311": Code.AUTHENTICATION_FAILED,
+    "8350": Code.CARD_INVALID,
+    "8373": Code.CARD_DECLINED,
+}
+
+# KG Inicis: V023 as PortOne reports it ("the parameters are set wrongly").
+_INICIS = {"V023": Code.MERCHANT_CONFIGURATION}
+
+# Danal: unpaid fees or wrong merchant data, and wrong keys, as PortOne's staff explain them.
+_DANAL = {
+    "9014": Code.MERCHANT_CONFIGURATION,
+    "9015": Code.MERCHANT_CONFIGURATION,
+    "1114": Code.MERCHANT_CONFIGURATION,
+}
+
+# Eximbay, "Error code" and "Error code (v2)".
+_EXIMBAY = {
+    "BL00": Code.CARD_DECLINED,
+    "D100": Code.PG_ERROR,
+    "D150": Code.PG_ERROR,
+    "D151": Code.TIMEOUT,
+    "D152": Code.TIMEOUT,
+    "D202": Code.CARD_EXPIRED,
+    "D231": Code.CARD_INVALID,
+    "D234": Code.MERCHANT_CONFIGURATION,
+    "EEEE": Code.PG_ERROR,
+    "EC00": Code.MERCHANT_CONFIGURATION,
+    "EE00": Code.PG_ERROR,
+    "EE01": Code.PG_ERROR,
+    "EE02": Code.PG_ERROR,
+    "EE99": Code.PG_ERROR,
+    "HE00": Code.CARD_INVALID,
+    "HE01": Code.CARD_EXPIRED,
+    "HE02": Code.CARD_INVALID,
+    "EXPIRED_CARD": Code.CARD_EXPIRED,
+    "INVALID_CVC": Code.CARD_INVALID,
+    "STOLEN_OR_LOST_CARD": Code.CARD_INVALID,
+    "FRAUDULENT_DECLINE": Code.CARD_DECLINED,
+    "CONTACT_CARD_ISSUER": Code.CARD_DECLINED,
+    "CARD_NOT_SUPPORTED": Code.METHOD_NOT_SUPPORTED,
+    "INVALID_AUTHENTICATION": Code.AUTHENTICATION_FAILED,
+}
+
+# NaverPay, payment window "resultCode".
+_NAVERPAY = {
+    "USERCANCEL": Code.USER_CANCELLED,
+    "PAYMENTTIMEEXPIRE": Code.SESSION_EXPIRED,
+    "OWNERAUTHFAIL": Code.AUTHENTICATION_FAILED,
+}
+
+# PortOne itself, whatever the PG: F500 could not read the shop or the channel, so no window opened.
+_PORTONE = {
+    "F500": Code.WINDOW_NOT_OPENED,
+    "PAYMENTALREADYPAID": Code.DUPLICATE_ORDER,
+    "AMOUNTNOTEQUALTOPREDEFINED": Code.AMOUNT_BLOCKED_BY_PREPARE,
+    "CONFIRMPROCESSFAILED": Code.STOPPED_BY_MERCHANT_CONFIRM,
+}
+
+# The names by which V1 knows a PG (`pg_provider`, `pg`).
+TABLES: dict[str, dict[str, Code]] = {
+    **dict.fromkeys(("nice", "nice_v2"), _NICE),
+    **dict.fromkeys(("kcp", "kcp_billing", "kcp_quick"), _KCP),
+    **dict.fromkeys(("html5_inicis", "inicis", "inicis_v2"), _INICIS),
+    **dict.fromkeys(("danal", "danal_tpay"), _DANAL),
+    "tosspayments": _TOSS,
+    "kicc": _KICC,
+    "eximbay": _EXIMBAY,
+    "naverpay": _NAVERPAY,
+}
+_WORDLIKE = 8
+# A redirect names no PG. A code that is a word means the same everywhere; `3001` does not (success at one,
+# cancelled at another), so short codes are read only when the PG is known.
+DISTINCT: dict[str, Code] = _PORTONE | {
+    code: meaning
+    for table in (_TOSS, _EXIMBAY, _NAVERPAY)
+    for code, meaning in table.items()
+    if len(code) >= _WORDLIKE
+}

@@ -1,0 +1,112 @@
+"""What is owed: the rows that are the queue, and the only statements that touch them.
+
+A duty is taken with a lease: its `due_at` moves to the lease's end, so that it comes due again if its worker dies.
+Taking leaves out the lanes that are full in this worker, which is how one merchant's flood or hanging endpoint slows
+only itself. Whoever has a duty re-reads what it refers to and does nothing when nothing is left to do.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+from django.db import connection
+from psycopg.rows import class_row
+
+from tenants.models import Duty
+
+LEASE: Final = timedelta(seconds=20)  # longer than any total deadline
+
+TAKE: Final = """
+WITH {turns}
+UPDATE public.tenants_duty AS duty SET due_at = %(lease_ends)s, tries = duty.tries + 1
+FROM ({union}) AS taken WHERE duty.id = taken.id
+RETURNING duty.id, duty.kind, duty.merchant, duty.mode, duty.lane, duty.reference, duty.tries
+"""
+TURN: Final = """{kind} AS (
+    SELECT id FROM public.tenants_duty
+    WHERE kind = '{kind}' AND due_at <= %(at)s AND lane <> ALL(%(full)s)
+    ORDER BY due_at LIMIT %({kind})s FOR UPDATE SKIP LOCKED)"""
+KINDS: Final = tuple(Duty.Kind.values)
+TAKE_SQL: Final = TAKE.format(
+    turns=", ".join(TURN.format(kind=kind) for kind in KINDS),
+    union=" UNION ALL ".join(f"SELECT id FROM {kind}" for kind in KINDS),  # noqa: S608  our own constants
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A duty that this worker has on lease. `tries` counts this one."""
+
+    id: int
+    kind: str
+    merchant: UUID
+    mode: str
+    lane: UUID
+    reference: UUID
+    tries: int
+
+
+async def take(
+    queue: "psycopg.AsyncConnection[Any]", *, limits: Mapping[str, int], full: Sequence[UUID], at: datetime
+) -> list[Taken]:
+    """Take what is due, oldest first of each kind, up to its limit, leaving out full lanes."""
+    values = {"at": at, "lease_ends": at + LEASE, "full": list(full)} | {kind: limits.get(kind, 0) for kind in KINDS}
+    async with queue.cursor(row_factory=class_row(Taken)) as cursor:
+        await cursor.execute(TAKE_SQL.encode(), values)
+        return await cursor.fetchall()
+
+
+def done(ids: Iterable[int]) -> None:
+    """Remove duties that are fulfilled."""
+    if ids := list(ids):
+        _run("DELETE FROM public.tenants_duty WHERE id = ANY(%s)", [ids])
+
+
+def put_off(when: Mapping[int, datetime]) -> None:
+    """Make duties due later."""
+    if when:
+        _run(
+            "UPDATE public.tenants_duty AS duty SET due_at = later.due_at"
+            " FROM unnest(%s::bigint[], %s::timestamptz[]) AS later(id, due_at) WHERE duty.id = later.id",
+            [list(when), list(when.values())],
+        )
+
+
+def owe_question(*, merchant: UUID, mode: str, lane: UUID, payment: UUID, due_at: datetime) -> None:
+    """See to it that a payment is asked about; one that already is keeps its own time."""
+    _run(
+        "INSERT INTO public.tenants_duty (kind, merchant, mode, lane, reference, due_at, tries)"
+        " VALUES ('ask', %s, %s, %s, %s, %s, 0) ON CONFLICT (reference) WHERE kind = 'ask' DO NOTHING",
+        [merchant, mode, lane, payment, due_at],
+    )
+
+
+def owe_deliveries(*, merchant: UUID, mode: str, deliveries: Sequence[tuple[UUID, UUID]], due_at: datetime) -> None:
+    """Owe each (endpoint, delivery) its first attempt."""
+    Duty.objects.bulk_create(
+        Duty(kind=Duty.Kind.DELIVER, merchant=merchant, mode=mode, lane=lane, reference=reference, due_at=due_at)
+        for lane, reference in deliveries
+    )
+
+
+def retry(when: Mapping[int, datetime]) -> None:
+    """Make duties due later, in the queue of retries, so that they never stand before first attempts."""
+    if when:
+        _run(
+            "UPDATE public.tenants_duty AS duty SET due_at = later.due_at, kind = 'redeliver'"
+            " FROM unnest(%s::bigint[], %s::timestamptz[]) AS later(id, due_at) WHERE duty.id = later.id",
+            [list(when), list(when.values())],
+        )
+
+
+def no_question(payment: UUID) -> None:
+    """Ask about a payment no more."""
+    _run("DELETE FROM public.tenants_duty WHERE reference = %s AND kind = 'ask'", [payment])
+
+
+def _run(statement: str, values: Sequence[Any]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)

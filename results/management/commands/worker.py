@@ -1,0 +1,64 @@
+"""Do the duties and jobs until SIGTERM."""
+
+import asyncio
+import signal
+from argparse import ArgumentParser
+from typing import Any
+from urllib.parse import urlsplit
+
+import structlog
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.db import connection
+
+from results.outbound import GuardedClient
+from results.portone import PortOne
+from results.worker import DATABASE_THREADS, DELIVERIES_IN_FLIGHT, Worker
+from tenants import jobs
+from tenants.routing import Threads
+
+log = structlog.get_logger()
+
+
+class Command(BaseCommand):
+    help = "Do the duties and jobs until SIGTERM; what is held is finished first."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--threads", type=int, default=DATABASE_THREADS, help="database steps at once")
+
+    def handle(self, *, threads: int, **options: Any) -> None:
+        asyncio.run(work(threads=threads))
+
+
+async def work(*, threads: int) -> None:
+    """Run one worker until a signal asks it to stop."""
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    pool = Threads(threads)
+    async with PortOne(settings.PORTONE_V1_URL) as portone, guarded_client() as client:
+        worker = Worker(database_url=conninfo(), portone=portone, client=client, threads=pool)
+        log.info("worker_started")
+        await asyncio.gather(worker.run(stop), jobs.run(conninfo(), stop))
+    pool.close()
+    log.info("worker_stopped")
+
+
+def guarded_client() -> GuardedClient:
+    """Return the one way out to endpoints, as this installation is set."""
+    own = {urlsplit(url).netloc for url in (settings.PUBLIC_URL, settings.RESULT_URL)}
+    return GuardedClient(
+        allowed=settings.CALLBACK_ALLOWED_NETWORKS,
+        own_hosts=frozenset(own),
+        proxy=settings.OUTBOUND_PROXY or None,
+        total=DELIVERIES_IN_FLIGHT,
+    )
+
+
+def conninfo() -> str:
+    """Return where Django's own connection leads, for connections of our own."""
+    parameters = connection.get_connection_params()
+    known = ("host", "port", "user", "password", "dbname", "connect_timeout", "sslmode")
+    from psycopg.conninfo import make_conninfo
+
+    return make_conninfo("", **{name: parameters[name] for name in known if parameters.get(name)})

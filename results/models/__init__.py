@@ -1,0 +1,18 @@
+"""What happened, and who was told. One copy of these tables in every merchant's schema."""
+
+from results.models.arrivals import Notification, Verification
+from results.models.endpoints import Endpoint, EndpointSecret
+from results.models.money import Order, Payment
+from results.models.telling import Attempt, Delivery, Event
+
+__all__ = [
+    "Attempt",
+    "Delivery",
+    "Endpoint",
+    "EndpointSecret",
+    "Event",
+    "Notification",
+    "Order",
+    "Payment",
+    "Verification",
+]

@@ -1,0 +1,84 @@
+"""What the merchant expects to be paid, and each try to pay it."""
+
+from typing import ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from results.core.words import OrderStatus, PaymentStatus
+from tenants.fields import id_field, mode_field
+
+STATUSES = [(status.value, status.value) for status in PaymentStatus]
+ORDER_STATUSES = [(status.value, status.value) for status in OrderStatus]
+
+
+class Order(models.Model):
+    """What the merchant expects to be paid. An order that nobody registered has a row without `expected`.
+
+    Its row is locked before any payment row of it is; sequence, roll-up and duplicate check happen under that lock.
+    """
+
+    id = id_field()
+    mode = mode_field()
+    merchant_uid = models.CharField(max_length=40)
+    status = models.CharField(max_length=19, choices=ORDER_STATUSES, default=OrderStatus.REGISTERED)
+    flags = ArrayField(models.CharField(max_length=24), default=list, blank=True)
+    sequence = models.IntegerField(default=0, help_text="number of the newest event of this order")
+    expected_amount = models.BigIntegerField(null=True, help_text="minor units")
+    expected_currency = models.CharField(max_length=3, blank=True)
+    expected_exponent = models.SmallIntegerField(null=True)
+    expected_source = models.CharField(max_length=12, blank=True)
+    registered_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+    claimed_at = models.DateTimeField(null=True, help_text="when a claim of this order was told; once only")
+    metadata = models.JSONField(default=dict)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["mode", "merchant_uid"], name="order_once_in_a_mode"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["claimed_at"], name="order_claim_told", condition=~models.Q(claimed_at=None)),
+        ]
+
+    def __str__(self) -> str:
+        return self.merchant_uid
+
+
+class Payment(models.Model):
+    """One try to pay an order, and its latest state.
+
+    `snapshot` and `judgement` hold the newest applied answer of PortOne and what was concluded from it.
+    """
+
+    id = id_field()
+    mode = mode_field()
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="payments")
+    imp_uid = models.CharField(max_length=32, null=True, help_text="null: known from a claim only")
+    status = models.CharField(max_length=19, choices=STATUSES)
+    version = models.IntegerField(default=0, help_text="number of published changes")
+    money_moved = models.BooleanField(default=False)
+    snapshot = models.JSONField(null=True)
+    judgement = models.JSONField()
+    fingerprint = models.TextField(blank=True)
+    observed_at = models.DateTimeField(null=True, help_text="when the question that is applied was sent")
+    first_seen_at = models.DateTimeField()
+    # What the newest event said: the `previous` of the next, and what a correction supersedes.
+    told_status = models.CharField(max_length=19, choices=STATUSES, blank=True)
+    told_type = models.CharField(max_length=48, blank=True)
+    told_cancelled = models.BigIntegerField(default=0)
+    told_event = models.UUIDField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["mode", "imp_uid"], name="payment_once_in_a_mode"),
+            models.UniqueConstraint(
+                fields=["mode", "order"],
+                condition=models.Q(imp_uid=None),
+                name="one_claimed_payment_of_an_order",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.imp_uid or f"claimed payment of {self.order_id}"

@@ -1,0 +1,94 @@
+"""What was concluded, who is to hear it, and each try to tell them."""
+
+from typing import ClassVar, Self
+from uuid import UUID
+
+from django.db import models
+
+from results.models.endpoints import Endpoint
+from results.models.money import Order, Payment
+from tenants.fields import id_field, mode_field
+
+
+class Event(models.Model):
+    """A result frozen as bytes, with an id and a sequence of its order. Never altered: a correction is a new one."""
+
+    id = id_field()
+    mode = mode_field()
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, null=True, related_name="events")
+    payment = models.ForeignKey(Payment, on_delete=models.CASCADE, null=True, related_name="events")
+    sequence = models.IntegerField(null=True)
+    type = models.CharField(max_length=48)
+    created_at = models.DateTimeField()
+    supersedes: "models.UUIDField[UUID | None, UUID | None]" = models.UUIDField(null=True)
+    body = models.BinaryField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["order", "sequence"], name="event_sequence_once_in_an_order"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} #{self.sequence}"
+
+
+class DeliveryQuerySet(models.QuerySet["Delivery"]):
+    def undelivered(self) -> Self:
+        """Deliveries that are still owed."""
+        return self.filter(delivered_at=None, given_up_at=None)
+
+
+class Delivery(models.Model):
+    """One event that one endpoint is to hear."""
+
+    id = id_field()
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="deliveries")
+    endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="deliveries")
+    created_at = models.DateTimeField()
+    tries = models.IntegerField(default=0, help_text="number of the newest attempt")
+    delivered_at = models.DateTimeField(null=True)
+    given_up_at = models.DateTimeField(null=True)
+
+    objects = DeliveryQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["event", "endpoint"], name="delivery_once_per_endpoint"),
+            models.CheckConstraint(
+                condition=models.Q(delivered_at=None) | models.Q(given_up_at=None), name="delivery_ends_once"
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["created_at"],
+                name="delivery_undelivered",
+                condition=models.Q(delivered_at=None, given_up_at=None),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event_id} to {self.endpoint_id}"
+
+
+class Attempt(models.Model):
+    """One request made for a delivery, and what the endpoint answered."""
+
+    class Trigger(models.TextChoices):
+        SCHEDULE = "schedule", "schedule"
+        REPLAY = "replay", "replay"
+        TEST = "test", "test"
+
+    id = id_field()
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="attempts")
+    number = models.IntegerField()
+    trigger = models.CharField(max_length=8, choices=Trigger.choices, default=Trigger.SCHEDULE)
+    started_at = models.DateTimeField()
+    duration_ms = models.IntegerField()
+    status = models.SmallIntegerField(null=True)
+    error = models.CharField(max_length=16, blank=True, help_text="coarse; the merchant sees it")
+    detail = models.CharField(max_length=300, blank=True, help_text="for the operator")
+    body = models.BinaryField(help_text="the first 16 KiB of the answer")
+    truncated = models.BooleanField(default=False)
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} of {self.delivery_id}"

@@ -1,0 +1,18 @@
+"""The only place that speaks to PortOne, and the only one that opens a merchant's PortOne keys."""
+
+from results.portone.client import Found, PortOne
+from results.portone.credentials import Access, keep_token, open_access, seal_credential
+from results.portone.errors import PaymentUnknown, PortOneError, PortOneRefused, PortOneUnavailable
+
+__all__ = [
+    "Access",
+    "Found",
+    "PaymentUnknown",
+    "PortOne",
+    "PortOneError",
+    "PortOneRefused",
+    "PortOneUnavailable",
+    "keep_token",
+    "open_access",
+    "seal_credential",
+]

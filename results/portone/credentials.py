@@ -1,0 +1,52 @@
+"""A merchant's PortOne keys and the token they bought: opened here, and only here."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from tenants.encryption import Vault
+from tenants.models import Credential
+
+TABLE = "tenants_credential"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What opens PortOne's API for one merchant and mode. Never printed."""
+
+    credential_id: UUID
+    imp_key: str = field(repr=False)
+    imp_secret: str = field(repr=False)
+    tier: str = ""
+    token: str | None = field(default=None, repr=False)
+    token_expires_at: datetime | None = None
+
+
+def open_access(credential: Credential, vault: Vault) -> Access:
+    """Open a merchant's keys; raise SealingKeyMissing or SealBroken."""
+    return Access(
+        credential_id=credential.id,
+        imp_key=_open(credential, "imp_key", vault),
+        imp_secret=_open(credential, "imp_secret", vault),
+        tier=credential.tier,
+        token=_open(credential, "token", vault) if credential.token else None,
+        token_expires_at=credential.token_expires_at,
+    )
+
+
+def _open(credential: Credential, name: str, vault: Vault) -> str:
+    return vault.open(getattr(credential, name), table=TABLE, field=name, row=credential.id).decode()
+
+
+def seal_credential(credential: Credential, vault: Vault, *, imp_key: str, imp_secret: str) -> None:
+    """Put keys into a credential, sealed for its row; whatever token it had is dropped."""
+    row = credential.id
+    credential.imp_key = vault.seal(imp_key.encode(), table=TABLE, field="imp_key", row=row)
+    credential.imp_secret = vault.seal(imp_secret.encode(), table=TABLE, field="imp_secret", row=row)
+    credential.token, credential.token_expires_at = None, None
+
+
+def keep_token(credential_id: UUID, vault: Vault, *, token: str, expires_at: datetime) -> None:
+    """Share a fresh token with the other workers, sealed."""
+    sealed = vault.seal(token.encode(), table=TABLE, field="token", row=credential_id)
+    Credential.objects.filter(id=credential_id).update(token=sealed, token_expires_at=expires_at)

@@ -1,0 +1,23 @@
+"""What can go wrong with a question to PortOne, split by what is to be done next. None of them says `failed`.
+
+    PortOneError
+    ├── PortOneUnavailable   no usable answer: ask again later
+    ├── PortOneRefused       the keys are refused: only the merchant can mend this
+    └── PaymentUnknown       PortOne answered that it knows no such payment: ask again later, a few times
+"""
+
+
+class PortOneError(Exception):
+    """A question to PortOne brought no payment."""
+
+
+class PortOneUnavailable(PortOneError):
+    """PortOne gave no usable answer; asking again later may help."""
+
+
+class PortOneRefused(PortOneError):
+    """PortOne refused the keys; only the merchant can mend this."""
+
+
+class PaymentUnknown(PortOneError):
+    """PortOne knows no such payment for these keys, or not yet."""

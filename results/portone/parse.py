@@ -1,0 +1,143 @@
+"""From PortOne's JSON to a Snapshot. Personal fields are not read at all, so they can leak nowhere.
+
+(Fact: PortOne V1 API document, PaymentAnnotation: amounts are numbers in major units, times are epoch seconds with 0
+for "never", everything but seven fields may be missing or null, and new words may come at any time.)
+"""
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from results.core.claim import MAX_TOKEN
+from results.core.snapshot import Cancellation, Card, Snapshot, VirtualAccount
+from results.portone.errors import PortOneUnavailable
+
+Json = dict[str, Any]
+
+
+def parse_payment(payment: object, *, asked_at: datetime) -> Snapshot:
+    """Return what one payment object says; raise PortOneUnavailable when it is none: no evidence."""
+    try:
+        return _parse(_object(payment), asked_at)
+    except (KeyError, TypeError, ValueError, InvalidOperation, OverflowError) as error:
+        raise PortOneUnavailable(f"a payment object cannot be read ({type(error).__name__})") from error
+
+
+def _parse(payment: Json, asked_at: datetime) -> Snapshot:
+    return Snapshot(
+        imp_uid=_required(payment, "imp_uid"),
+        merchant_uid=_required(payment, "merchant_uid"),
+        status=_required(payment, "status"),
+        amount=_amount(payment["amount"]),
+        cancel_amount=_amount(payment["cancel_amount"]),
+        currency=_text(payment, "currency") or "KRW",
+        sandbox=payment.get("sandbox") is True,
+        asked_at=asked_at,
+        pay_method=_text(payment, "pay_method"),
+        channel=_text(payment, "channel"),
+        pg=_text(payment, "pg_provider"),
+        easy_pay=_text(payment, "emb_pg_provider"),
+        pg_merchant_id=_text(payment, "pg_id"),
+        pg_transaction_id=_text(payment, "pg_tid"),
+        started_at=_moment(payment, "started_at"),
+        paid_at=_moment(payment, "paid_at"),
+        failed_at=_moment(payment, "failed_at"),
+        cancelled_at=_moment(payment, "cancelled_at"),
+        fail_reason=_text(payment, "fail_reason"),
+        receipt_url=_text(payment, "receipt_url"),
+        usage=_text(payment, "customer_uid_usage"),
+        order_token=_order_token(payment.get("custom_data")),
+        card=_card(payment),
+        virtual_account=_virtual_account(payment),
+        cancellations=tuple(_cancellations(payment)),
+    )
+
+
+def _object(value: object) -> Json:
+    if not isinstance(value, dict):
+        raise TypeError("not an object")
+    return value
+
+
+def _required(payment: Json, name: str) -> str:
+    if not (text := _text(payment, name)):
+        raise ValueError(name)
+    return text
+
+
+def _text(payment: Json, name: str) -> str | None:
+    """Return a text field without NUL, which PostgreSQL cannot keep; None for missing, null and empty."""
+    value = payment.get(name)
+    return str(value).replace("\x00", "")[:500] if value not in (None, "") else None
+
+
+def _amount(value: object) -> Decimal:
+    """Return an amount of major units, exactly as sent."""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
+        raise TypeError("amount")
+    amount = Decimal(value)
+    if not amount.is_finite() or amount < 0:
+        raise ValueError("amount")
+    return amount
+
+
+def _moment(payment: Json, name: str) -> datetime | None:
+    """Return epoch seconds as aware UTC; PortOne writes 0 for what has not happened."""
+    seconds = payment.get(name)
+    return datetime.fromtimestamp(int(seconds), UTC) if seconds else None
+
+
+def _card(payment: Json) -> Card | None:
+    if not any(payment.get(name) for name in ("card_code", "card_name", "card_number")):
+        return None
+    return Card(
+        code=_text(payment, "card_code"),
+        name=_text(payment, "card_name"),
+        issuer_code=_text(payment, "card_issuer_code"),
+        issuer_name=_text(payment, "card_issuer_name"),
+        number=_text(payment, "card_number"),
+        kind=str(payment.get("card_type")) if payment.get("card_type") is not None else "",
+        installments=int(payment.get("card_quota") or 0),
+        approval_number=_text(payment, "apply_num"),
+    )
+
+
+def _virtual_account(payment: Json) -> VirtualAccount | None:
+    number = _text(payment, "vbank_num")
+    if payment.get("pay_method") != "vbank" or number is None:
+        return None
+    return VirtualAccount(
+        bank_code=_text(payment, "vbank_code"),
+        bank_name=_text(payment, "vbank_name"),
+        number=number,
+        holder=_text(payment, "vbank_holder"),
+        issued_at=_moment(payment, "vbank_issued_at"),
+        expires_at=_moment(payment, "vbank_date"),
+    )
+
+
+def _cancellations(payment: Json) -> list[Cancellation]:
+    history = payment.get("cancel_history") or []
+    return [
+        Cancellation(
+            id=_text(entry, "cancellation_id") or _text(entry, "pg_tid") or f"#{number}",
+            amount=_amount(entry["amount"]),
+            reason=_text(entry, "reason"),
+            pg_transaction_id=_text(entry, "pg_tid"),
+            cancelled_at=_moment(entry, "cancelled_at"),
+            receipt_url=_text(entry, "receipt_url"),
+        )
+        for number, entry in enumerate((_object(entry) for entry in history), start=1)
+    ]
+
+
+def _order_token(custom_data: object) -> str | None:
+    """Return the order token that the shop put into custom_data; nothing else of it is read."""
+    if not isinstance(custom_data, str):
+        return None
+    try:
+        token = json.loads(custom_data).get("pw_order")
+    except (ValueError, AttributeError, RecursionError):
+        return None
+    return token[:MAX_TOKEN] if isinstance(token, str) else None

@@ -1,0 +1,365 @@
+"""Conclude and write down: payment, event, deliveries and their duties, in one transaction.
+
+The order's row is locked first, then the payment's: lock, then read, then write, for a statement that waited for a
+lock would otherwise still see its old snapshot. Snapshots are ordered by when our question was sent, since V1 has no
+version of its own; an older one changes nothing, and the same news is told once.
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.db import connection, transaction
+
+from results import duties
+from results.core.claim import Claim
+from results.core.classify import Expected, Judgement, Surroundings, classify, is_sale, roll_up
+from results.core.failures import Failure, classify_failure, event_type_for
+from results.core.ids import encode
+from results.core.money import Money
+from results.core.result import (
+    OrderView,
+    PaymentView,
+    Previous,
+    Result,
+    freeze,
+    view_claim,
+    view_judgement,
+)
+from results.core.schedule import next_question
+from results.core.snapshot import Snapshot
+from results.core.words import Cause, EventType, Flag, OrderStatus, PaymentStatus, Verified, hears
+from results.models import Delivery, Endpoint, Event, Order, Payment
+from tenants.fields import new_id
+from tenants.routing import Route
+
+log = structlog.get_logger()
+
+CLAIMS_A_MINUTE: Final = 10
+SETTLED_WELL: Final = (PaymentStatus.PAID, PaymentStatus.PARTIALLY_CANCELLED)
+
+
+class Told(StrEnum):
+    """What became of a claim."""
+
+    YES = "told"
+    NO = "not to be told"
+    LATER = "too many this minute"
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """One change of one payment, ready to be frozen."""
+
+    type: EventType
+    view: PaymentView
+    cause: Cause
+    late: bool = False
+    supersedes: UUID | None = None
+
+
+def publish_snapshot(
+    route: Route, snapshot: Snapshot, *, cause: Cause, named_by_claim: bool, at: datetime
+) -> Payment | None:
+    """Apply one answer of PortOne; tell what is new in it. None when it is no sale, or contradicts its own past."""
+    if not is_sale(snapshot):
+        return None
+    with transaction.atomic():
+        order = lock_order(route.mode, snapshot.merchant_uid, at=at)
+        payment = lock_payment(order, snapshot.imp_uid, at=at)
+        if payment.order_id != order.id:
+            log.error("payment_changed_its_order", payment=str(payment.id))
+            return None
+        if payment.observed_at is None or snapshot.asked_at > payment.observed_at:
+            _apply(route, order, payment, snapshot, cause=cause, named_by_claim=named_by_claim, at=at)
+    return payment
+
+
+def register_order(
+    route: Route,
+    *,
+    merchant_uid: str,
+    money: Money,
+    at: datetime,
+    expires_at: datetime | None = None,
+    metadata: dict[str, Any] | None = None,
+) -> Order:
+    """Write down what the merchant expects, and judge again what already came for this order."""
+    with transaction.atomic():
+        order = lock_order(route.mode, merchant_uid, at=at)
+        order.expected_amount, order.expected_currency = money.amount, money.currency
+        order.expected_exponent, order.expected_source = money.exponent, "orders_api"
+        order.registered_at, order.expires_at = order.registered_at or at, expires_at
+        order.metadata = metadata or {}
+        order.save()
+        for payment in order.payments.select_for_update().exclude(snapshot=None).order_by("first_seen_at"):
+            snapshot = Snapshot.from_json(payment.snapshot)
+            _apply(route, order, payment, snapshot, cause=Cause.ORDER_REGISTERED, named_by_claim=True, at=at)
+    return order
+
+
+def publish_claim(route: Route, claim: Claim, *, at: datetime) -> Told:
+    """Tell a redirect's own words, for a registered, open order that nothing verified is known of: once."""
+    if claim.merchant_uid is None:
+        return Told.NO
+    failure = classify_failure(pg=None, code=claim.error_code, message=claim.error_message, source="redirect")
+    with transaction.atomic():
+        order = Order.objects.select_for_update().filter(mode=route.mode, merchant_uid=claim.merchant_uid).first()
+        if order is None or not may_tell_claim(order, at=at):
+            return Told.NO
+        if _claims_of_last_minute(route, at=at) >= CLAIMS_A_MINUTE:
+            return Told.LATER
+        _tell_claim(route, order, claim, failure, at=at)
+    return Told.YES
+
+
+def may_tell_claim(order: Order, *, at: datetime) -> bool:
+    """Say whether a claim about this order may reach the merchant at all."""
+    is_open = order.expires_at is None or at < order.expires_at
+    if order.registered_at is None or not is_open or order.claimed_at is not None:
+        return False
+    return order.status in (OrderStatus.REGISTERED, OrderStatus.PENDING)
+
+
+def _claims_of_last_minute(route: Route, *, at: datetime) -> int:
+    """Count the told claims; the lock makes the limit exact although each order has its own."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))", [f"{route.merchant_id}{route.mode}"])
+    return Order.objects.filter(mode=route.mode, claimed_at__gt=at - timedelta(minutes=1)).count()
+
+
+def _tell_claim(route: Route, order: Order, claim: Claim, failure: Failure, *, at: datetime) -> None:
+    payment = Payment.objects.select_for_update().filter(order=order, imp_uid=claim.imp_uid).first() or Payment(
+        mode=order.mode, order=order, imp_uid=None, first_seen_at=at
+    )
+    view = view_claim(
+        failure,
+        id=encode("pay", payment.id),
+        version=payment.version + 1,
+        first_seen_at=payment.first_seen_at,
+    )
+    payment.status, payment.judgement = PaymentStatus.FAILED, {"verified": Verified.CLAIMED}
+    payment.fingerprint = f"claimed|{failure.code}"
+    order.claimed_at = at
+    payment.save()
+    _tell(route, order, payment, News(EventType(event_type_for(failure)), view, Cause.LANDING), at=at)
+    payment.save()
+    order.save()
+
+
+def lock_order(mode: str, merchant_uid: str, *, at: datetime) -> Order:
+    """Return the order's row, made if missing, locked."""
+    Order.objects.bulk_create([Order(mode=mode, merchant_uid=merchant_uid, created_at=at)], ignore_conflicts=True)
+    return Order.objects.select_for_update().get(mode=mode, merchant_uid=merchant_uid)
+
+
+def lock_payment(order: Order, imp_uid: str, *, at: datetime) -> Payment:
+    """Return the payment's row, made if missing, locked. One payment belongs to one order for ever."""
+    new = Payment(
+        mode=order.mode, order=order, imp_uid=imp_uid, status=PaymentStatus.PENDING, judgement={}, first_seen_at=at
+    )
+    Payment.objects.bulk_create([new], ignore_conflicts=True)
+    return Payment.objects.select_for_update().get(mode=order.mode, imp_uid=imp_uid)
+
+
+def expected_of(order: Order) -> Expected | None:
+    if order.expected_amount is None or order.registered_at is None:
+        return None
+    money = Money(order.expected_amount, order.expected_currency, order.expected_exponent or 0)
+    return Expected(money, order.expected_source, order.registered_at, order.expires_at)
+
+
+def _apply(
+    route: Route,
+    order: Order,
+    payment: Payment,
+    snapshot: Snapshot,
+    *,
+    cause: Cause,
+    named_by_claim: bool,
+    at: datetime,
+) -> None:
+    """Judge, write the payment, and tell what is new. Both rows are locked."""
+    others = list(order.payments.exclude(id=payment.id))
+    judgement = classify(snapshot, _surroundings(route, order, payment, others, named_by_claim), at=at)
+    payment.snapshot, payment.observed_at = snapshot.as_json(), snapshot.asked_at
+    rests_on_claim = payment.judgement.get("verified") == Verified.CLAIMED
+    if not (rests_on_claim and judgement.status == PaymentStatus.PENDING):
+        _write(order, payment, judgement, others)
+        if news := _news(payment, judgement, snapshot, others, cause):
+            payment.fingerprint = judgement.fingerprint
+            _tell(route, order, payment, news, at=at)
+    payment.save()
+    order.save()
+    _owe_next_question(route, payment, snapshot, judgement, at=at)
+
+
+def _surroundings(
+    route: Route, order: Order, payment: Payment, others: list[Payment], named_by_claim: bool
+) -> Surroundings:
+    return Surroundings(
+        livemode=route.livemode,
+        strict=route.strict,
+        expected=expected_of(order),
+        named_by_claim=named_by_claim,
+        already_paid=any(other.status in SETTLED_WELL for other in others),
+        grace=settings.DEPOSIT_GRACE,
+        was_paid=payment.told_status == PaymentStatus.PAID,
+    )
+
+
+def _write(order: Order, payment: Payment, judgement: Judgement, others: list[Payment]) -> None:
+    payment.status = judgement.status
+    payment.money_moved = payment.money_moved or judgement.money_moved
+    payment.judgement = as_json(judgement)
+    order.status, order.flags = summarise([payment, *others])
+
+
+def as_json(judgement: Judgement) -> dict[str, Any]:
+    """Return what of a judgement is kept beside the snapshot."""
+    return {
+        "verified": judgement.verified,
+        "type": judgement.event_type,
+        "checks": asdict(judgement.checks),
+        "mismatches": [asdict(mismatch) for mismatch in judgement.mismatches],
+        "final": judgement.final,
+        "flags": sorted(judgement.flags),
+    }
+
+
+def summarise(payments: Iterable[Payment]) -> tuple[OrderStatus, list[str]]:
+    """Return an order's roll-up and flags. Claims count only while nothing is verified."""
+    rows = list(payments)
+    verified = [row for row in rows if row.snapshot]
+    flags = {flag for row in rows for flag in row.judgement.get("flags", ())}
+    if any(row.status == PaymentStatus.REVIEW for row in rows):
+        flags.add(Flag.REVIEW)
+    return roll_up(PaymentStatus(row.status) for row in verified or rows), sorted(flags)
+
+
+def _news(
+    payment: Payment, judgement: Judgement, snapshot: Snapshot, others: list[Payment], cause: Cause
+) -> News | None:
+    """Return what the merchant does not know yet; None for the same news, and for mere waiting."""
+    if judgement.fingerprint == payment.fingerprint or judgement.status == PaymentStatus.PENDING:
+        return None
+    claimed = next((other for other in others if other.imp_uid is None and other.told_event), None)
+    earlier = payment if payment.told_event else claimed if payment.version == 0 else None
+    late = (
+        judgement.status == PaymentStatus.PAID
+        and earlier is not None
+        and earlier.told_status in (PaymentStatus.FAILED, PaymentStatus.EXPIRED)
+    )
+    corrects = earlier is not None and (late or earlier.judgement.get("verified") == Verified.CLAIMED)
+    view = view_judgement(
+        judgement,
+        snapshot,
+        id=encode("pay", payment.id),
+        version=payment.version + 1,
+        first_seen_at=payment.first_seen_at,
+    )
+    return News(
+        type=judgement.event_type,
+        view=replace(view, money_moved=payment.money_moved),
+        cause=_cause(payment, judgement, cause, late=late),
+        late=late,
+        supersedes=earlier.told_event if earlier and corrects else None,
+    )
+
+
+def _cause(payment: Payment, judgement: Judgement, cause: Cause, *, late: bool) -> Cause:
+    if judgement.status == PaymentStatus.PAID and payment.told_status == PaymentStatus.AWAITING_DEPOSIT:
+        return Cause.DEPOSIT
+    return Cause.LATE_APPROVAL if late else cause
+
+
+def _tell(route: Route, order: Order, payment: Payment, news: News, *, at: datetime) -> None:
+    """Freeze the event, owe its deliveries, and note on the rows, which the caller saves, what has been said."""
+    event = _freeze(route, order, payment, news, at=at)
+    event.save(force_insert=True)
+    payment.version, payment.told_status = news.view.version, news.view.status
+    payment.told_type, payment.told_event = news.type, event.id
+    payment.told_cancelled = news.view.amounts.cancelled if news.view.amounts else 0
+    owe_deliveries(route, event, at=at)
+
+
+def _freeze(route: Route, order: Order, payment: Payment, news: News, *, at: datetime) -> Event:
+    id_ = new_id()
+    order.sequence += 1
+    previous = None
+    if payment.told_status:
+        previous = Previous(PaymentStatus(payment.told_status), payment.version, payment.told_cancelled)
+    if news.view.verified == Verified.CLAIMED:
+        order.status = OrderStatus.FAILED
+    result = Result(
+        id=encode("evt", id_),
+        type=news.type,
+        created_at=at,
+        livemode=route.livemode,
+        merchant=encode("mer", route.merchant_id),
+        sequence=order.sequence,
+        previous=previous,
+        cause=news.cause,
+        late=news.late,
+        supersedes=encode("evt", news.supersedes) if news.supersedes else None,
+        order=OrderView(
+            id=order.merchant_uid,
+            status=OrderStatus(order.status),
+            flags=tuple(Flag(flag) for flag in order.flags),
+            expected=expected_of(order),
+            metadata=order.metadata,
+        ),
+        payment=news.view,
+        link=f"{settings.PUBLIC_URL}/api/v1/payments/{news.view.id}",
+    )
+    return Event(
+        id=id_,
+        mode=order.mode,
+        order=order,
+        payment=payment,
+        sequence=order.sequence,
+        type=news.type,
+        created_at=at,
+        supersedes=news.supersedes,
+        body=freeze(result.envelope()),
+    )
+
+
+def owe_deliveries(route: Route, event: Event, *, at: datetime) -> None:
+    """Record that every endpoint which subscribes is to hear the event; those that listen now get a duty."""
+    endpoints = [one for one in Endpoint.objects.filter(mode=event.mode) if hears(one.events, event.type)]
+    deliveries = Delivery.objects.bulk_create(
+        Delivery(event=event, endpoint=endpoint, created_at=at) for endpoint in endpoints
+    )
+    listening = {one.id for one in endpoints if one.paused_at is None and one.disabled_at is None}
+    duties.owe_deliveries(
+        merchant=route.merchant_id,
+        mode=event.mode,
+        deliveries=[(one.endpoint_id, one.id) for one in deliveries if one.endpoint_id in listening],
+        due_at=at,
+    )
+
+
+def _owe_next_question(
+    route: Route, payment: Payment, snapshot: Snapshot, judgement: Judgement, *, at: datetime
+) -> None:
+    account = snapshot.virtual_account
+    due_at = next_question(
+        judgement.status,
+        final=judgement.final,
+        tries=0,
+        deadline=account.expires_at if account else None,
+        grace=settings.DEPOSIT_GRACE,
+        at=at,
+    )
+    if due_at is None:
+        duties.no_question(payment.id)
+    else:
+        duties.owe_question(
+            merchant=route.merchant_id, mode=route.mode, lane=route.lane, payment=payment.id, due_at=due_at
+        )

@@ -1,0 +1,124 @@
+"""Write down what arrived: one notification and one duty, in one statement, and nothing more.
+
+This is the hot path. The statement is qualified with the merchant's schema, so it needs no SET before it; it carries
+its own proof that the route key still opens; and a broken connection is tried once more on a fresh one, because
+PortOne V1 sends a webhook once (a doubled notification does no harm, a refused one is lost).
+"""
+
+import os
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from results.core.claim import MAX_BYTES, Claim
+from tenants.fields import new_id
+from tenants.routing import KEY_STILL_OPENS, Route
+
+RAW_KEPT: Final = timedelta(days=30)
+
+NOTED: Final = """
+WITH route AS ({key_still_opens}),
+noted AS (
+    INSERT INTO {notification}
+        (id, mode, kind, received_at, imp_uid, merchant_uid, claim, address, page, raw, raw_expires_at, settled_at)
+    SELECT %(id)s, %(mode)s, %(kind)s, %(at)s, %(imp_uid)s, %(merchant_uid)s, %(claim)s, %(address)s, %(page)s,
+        %(raw)s, %(raw_expires_at)s, %(settled_at)s
+    FROM route RETURNING id),
+owed AS (
+    INSERT INTO public.tenants_duty (kind, merchant, mode, lane, reference, due_at, tries)
+    SELECT 'verify', %(merchant)s, %(mode)s, %(lane)s, id, %(at)s, 0 FROM noted WHERE %(verify)s)
+SELECT 1 FROM noted
+"""
+
+
+class Kind(StrEnum):
+    LANDING = "landing"
+    WEBHOOK = "webhook"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One arrival as it stood on the wire. `raw` may hold a buyer's name: it is only ever kept sealed."""
+
+    kind: Kind
+    claim: Claim
+    raw: bytes = field(repr=False)
+    address: str | None = None
+    page: UUID | None = None
+
+
+class NotRecorded(Exception):
+    """The database did not take the notification; the caller is to be told to try again."""
+
+
+def new_page() -> UUID:
+    """Return the random half of a result page's address."""
+    return UUID(bytes=os.urandom(16))
+
+
+def record(route: Route, arrival: Arrival, *, at: datetime) -> UUID | None:
+    """Write the arrival down with the duty to verify it; None when the route key no longer opens.
+
+    One database round trip. Raises NotRecorded when the database fails twice.
+    """
+    statement, values = _statement(route), _values(route, arrival, at=at)
+    try:
+        return _insert(statement, values)
+    except (OperationalError, InterfaceError):
+        connection.close()
+    try:
+        return _insert(statement, values)
+    except DatabaseError as error:
+        connection.close()
+        raise NotRecorded(type(error).__name__) from error
+
+
+def _insert(statement: sql.Composed, values: dict[str, Any]) -> UUID | None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return values["id"] if cursor.fetchone() else None
+
+
+def _statement(route: Route) -> sql.Composed:
+    return sql.SQL(NOTED).format(
+        key_still_opens=sql.SQL(KEY_STILL_OPENS),
+        notification=sql.Identifier(route.schema, "results_notification"),
+    )
+
+
+def _values(route: Route, arrival: Arrival, *, at: datetime) -> dict[str, Any]:
+    id_, claim = new_id(), arrival.claim
+    raw = seal_raw(route, arrival.raw, row=id_)
+    owes_a_question = claim.names_something
+    return {
+        "id": id_,
+        "route_key": route.key_id,
+        "merchant": route.merchant_id,
+        "mode": route.mode,
+        "lane": route.lane,
+        "kind": arrival.kind,
+        "at": at,
+        "imp_uid": claim.imp_uid,
+        "merchant_uid": claim.merchant_uid,
+        "claim": Jsonb(claim.as_json()),
+        "address": arrival.address,
+        "page": arrival.page,
+        "raw": raw,
+        "raw_expires_at": at + RAW_KEPT if raw else None,
+        "settled_at": None if owes_a_question else at,
+        "verify": owes_a_question,
+    }
+
+
+
+def seal_raw(route: Route, raw: bytes, *, row: UUID) -> bytes | None:
+    """Seal what came; without the merchant's key it is left out, since a webhook comes once and must be accepted."""
+    if not raw or route.vault is None:
+        return None
+    return route.vault.seal(raw[: 2 * MAX_BYTES], table="results_notification", field="raw", row=row)

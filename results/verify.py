@@ -1,0 +1,459 @@
+"""Ask PortOne whether it is true. Read, let go, ask, then write.
+
+What is due for one merchant and mode is asked together: each payment once, and in live mode up to 100 of them in one
+call. Only the single look-up sees test payments, so test mode asks one by one, and live mode never follows up a
+payment that a batch did not hold, but for one last look (fact: PortOne V1 API document, include_sandbox).
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import structlog
+from django.conf import settings
+from django.db.models import Max, Q
+
+from results import duties
+from results.core.claim import Claim, Outcome
+from results.core.freshness import AskAt, AskNow, Settled, needs_question
+from results.core.schedule import after_refusal, after_silence, after_unknown, next_question
+from results.core.snapshot import Snapshot
+from results.core.words import Cause, PaymentStatus
+from results.duties import Taken
+from results.models import Notification, Order, Payment, Verification
+from results.portone import (
+    Access,
+    Found,
+    PaymentUnknown,
+    PortOne,
+    PortOneError,
+    PortOneRefused,
+    keep_token,
+    open_access,
+)
+from results.portone.client import BATCH, KeepToken
+from results.publish import Told, may_tell_claim, publish_claim, publish_snapshot
+from tenants.fields import new_id
+from tenants.models import Credential
+from tenants.routing import Route, Threads
+
+log = structlog.get_logger()
+
+RAW_KEPT: Final = timedelta(days=30)
+SINGLES_AT_ONCE: Final = 8
+LAST_LOOK: Final = 3  # tries: still unknown after the refetch at 15 s
+TOO_MANY_CLAIMS: Final = timedelta(minutes=1)
+Answer = Verification.Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a question is asked: the duty, and the notification or payment it refers to."""
+
+    duty: Taken
+    claim: Claim | None = None
+    notification: Notification | None = None
+    payment: Payment | None = None
+
+    @property
+    def wants_telling(self) -> bool:
+        """True for a landing that says itself that nothing was paid, of which PortOne sends no webhook."""
+        is_landing = self.notification is not None and self.notification.kind == Notification.Kind.LANDING
+        return is_landing and self.claim is not None and self.claim.outcome == Outcome.FAILED
+
+
+@dataclass(slots=True)
+class Question:
+    """One payment, or one order, that PortOne is to be asked about, for all the reasons at hand."""
+
+    imp_uid: str | None
+    merchant_uid: str | None
+    reasons: list[Reason] = field(default_factory=list)
+    last_look: bool = False
+
+    @property
+    def cause(self) -> Cause:
+        kinds = {reason.notification.kind for reason in self.reasons if reason.notification}
+        if Notification.Kind.WEBHOOK in kinds:
+            return Cause.WEBHOOK
+        return Cause.LANDING if kinds else Cause.RECONCILIATION
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A question with its answer. `found` is empty unless the answer is FOUND."""
+
+    question: Question
+    kind: Verification.Question
+    answer: Verification.Answer
+    asked_at: datetime
+    answered_at: datetime
+    found: tuple[Found, ...] = ()
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one merchant and mode asks PortOne now."""
+
+    route: Route
+    access: Access
+    questions: tuple[Question, ...]
+
+
+async def verify(portone: PortOne, threads: Threads, route: Route, taken: Sequence[Taken]) -> None:
+    """Do the duties of one lane: ask what must be asked, publish what is new, and settle what is settled."""
+    round_ = await threads.run(route.schema, prepare, route, taken, at=datetime.now(UTC))
+    if round_ is None:
+        return
+    answers = await ask(portone, threads, round_)
+    await threads.run(route.schema, conclude, route, answers, at=datetime.now(UTC))
+
+
+def prepare(route: Route, taken: Sequence[Taken], *, at: datetime) -> Round | None:
+    """Re-read what the duties refer to, drop what is settled, and gather the rest into questions."""
+    reasons = read_reasons(taken)
+    duties.done({duty.id for duty in taken} - {reason.duty.id for reason in reasons})
+    questions = gather(route, reasons, at=at)
+    if not questions:
+        return None
+    credential = Credential.objects.filter(merchant=route.merchant_id, mode=route.mode).first()
+    if credential is None:
+        log.warning("no_portone_keys", merchant=str(route.merchant_id), mode=route.mode)
+        waiting = [reason.duty for question in questions for reason in question.reasons]
+        duties.put_off({duty.id: at + after_refusal(duty.tries) for duty in waiting})
+        return None
+    return Round(route, open_access(credential, route.open_vault()), tuple(questions))
+
+
+def read_reasons(taken: Sequence[Taken]) -> list[Reason]:
+    """Return the reasons that still stand."""
+    references = [duty.reference for duty in taken]
+    notifications = {row.id: row for row in Notification.objects.unsettled().filter(id__in=references)}
+    payments = {row.id: row for row in Payment.objects.filter(id__in=references).exclude(imp_uid=None)}
+    reasons = []
+    for duty in taken:
+        if note := notifications.get(duty.reference):
+            claim = Claim.from_json(note.imp_uid, note.merchant_uid, note.claim)
+            reasons.append(Reason(duty, claim=claim, notification=note))
+        elif payment := payments.get(duty.reference):
+            reasons.append(Reason(duty, payment=payment))
+    return reasons
+
+
+def gather(route: Route, reasons: Sequence[Reason], *, at: datetime) -> list[Question]:
+    """Put the reasons for the same payment together, after settling and putting off what freshness allows."""
+    past = read_past(route.mode, reasons)
+    questions: dict[str, Question] = {}
+    settled: list[Reason] = []
+    later: dict[int, datetime] = {}
+    for reason in reasons:
+        imp_uid, merchant_uid = _named(reason)
+        match past.need(reason, at=at):
+            case Settled():
+                settled.append(reason)
+            case AskAt(moment):
+                later[reason.duty.id] = moment
+            case AskNow():
+                key = imp_uid or f"order {merchant_uid}"
+                question = questions.setdefault(key, Question(imp_uid, merchant_uid))
+                question.reasons.append(reason)
+    settle(settled, at=at)
+    duties.put_off(later)
+    if route.livemode:
+        mark_last_looks(route.mode, questions.values())
+    return list(questions.values())
+
+
+def _named(reason: Reason) -> tuple[str | None, str | None]:
+    """Return the payment's id, or the order's when there is no payment's."""
+    if reason.payment:
+        return reason.payment.imp_uid, None
+    assert reason.claim is not None  # a reason has a payment or a claim
+    return reason.claim.imp_uid, None if reason.claim.imp_uid else reason.claim.askable_order
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What was asked and answered before about the payments and orders at hand."""
+
+    newest: dict[str, Snapshot]
+    asked: dict[str, datetime]
+    found_orders: dict[str, datetime]
+    asked_orders: dict[str, datetime]
+
+    def need(self, reason: Reason, *, at: datetime) -> AskNow | AskAt | Settled:
+        """Say what a reason needs. A landing that is to be told needs an answer from after its waiting time."""
+        if reason.notification is None or reason.claim is None:
+            return AskNow()
+        imp_uid, order = _named(reason)
+        newest = self.newest.get(imp_uid or "")
+        answered = newest.asked_at if newest else self.found_orders.get(order or "")
+        told_from = reason.notification.received_at + settings.CLAIM_DELAY
+        if reason.wants_telling and answered and at >= told_from and not _is_outcome(newest):
+            return AskNow()
+        return needs_question(
+            reason.claim,
+            is_landing=reason.notification.kind == Notification.Kind.LANDING,
+            received_at=reason.notification.received_at,
+            newest=newest,
+            answered_at=answered,
+            asked_at=self.asked.get(imp_uid) if imp_uid else self.asked_orders.get(order or ""),
+            at=at,
+        )
+
+
+def _is_outcome(newest: Snapshot | None) -> bool:
+    return newest is not None and (newest.status != "ready" or newest.virtual_account is not None)
+
+
+def read_past(mode: str, reasons: Sequence[Reason]) -> Past:
+    names = [_named(reason) for reason in reasons if reason.notification]
+    imp_uids = {imp_uid for imp_uid, _ in names if imp_uid}
+    orders = {order for _, order in names if order}
+    payments = Payment.objects.filter(mode=mode, imp_uid__in=imp_uids).exclude(snapshot=None)
+    asked = Verification.objects.filter(mode=mode, imp_uid__in=imp_uids)
+    found = Q(answer=Answer.FOUND)
+    about_orders = Verification.objects.filter(
+        mode=mode, merchant_uid__in=orders, question=Verification.Question.FIND_ALL
+    )
+    return Past(
+        newest={row.imp_uid or "": Snapshot.from_json(row.snapshot) for row in payments},
+        asked=_newest_of(asked, "imp_uid") if imp_uids else {},
+        found_orders=_newest_of(about_orders.filter(found), "merchant_uid") if orders else {},
+        asked_orders=_newest_of(about_orders, "merchant_uid") if orders else {},
+    )
+
+
+def _newest_of(rows: "Iterable[Verification]", name: str) -> dict[str, datetime]:
+    grouped = rows.values_list(name).annotate(newest=Max("asked_at"))  # type: ignore[attr-defined]
+    return dict(grouped)
+
+
+def mark_last_looks(mode: str, questions: Iterable[Question]) -> None:
+    """Mark the questions that may look once among test payments: long unknown, and for a registered order."""
+    tired = {
+        reason.claim.merchant_uid: question
+        for question in questions
+        for reason in question.reasons
+        if reason.claim and reason.claim.merchant_uid and question.imp_uid and reason.duty.tries == LAST_LOOK
+    }
+    if tired:
+        registered = Order.objects.filter(mode=mode, merchant_uid__in=tired).exclude(registered_at=None)
+        for merchant_uid in registered.values_list("merchant_uid", flat=True):
+            tired[merchant_uid].last_look = True
+
+
+async def ask(portone: PortOne, threads: Threads, round_: Round) -> list[Answered]:
+    """Ask PortOne. Nothing is locked and no transaction is open meanwhile."""
+    route, access = round_.route, round_.access
+
+    async def share_token(token: str, expires_at: datetime) -> None:
+        await threads.run(
+            "public", keep_token, access.credential_id, route.open_vault(), token=token, expires_at=expires_at
+        )
+
+    orders = [question for question in round_.questions if question.imp_uid is None]
+    alone = [question for question in round_.questions if question.imp_uid and (question.last_look or not route.livemode)]
+    together = [question for question in round_.questions if question.imp_uid and question not in alone]
+    if len(together) == 1:
+        alone, together = alone + together, []
+    turn = asyncio.Semaphore(SINGLES_AT_ONCE)
+
+    async def one(question: Question) -> list[Answered]:
+        async with turn:
+            started = datetime.now(UTC)
+            try:
+                found, kind = await _look_up(portone, access, route, question, share_token)
+            except PortOneError as error:
+                kind = Verification.Question.SINGLE if question.imp_uid else Verification.Question.FIND_ALL
+                return [_unanswered(question, kind, error, started)]
+            return [Answered(question, kind, Answer.FOUND, started, datetime.now(UTC), found)]
+
+    async def many(questions: list[Question]) -> list[Answered]:
+        started = datetime.now(UTC)
+        imp_uids = [question.imp_uid or "" for question in questions]
+        try:
+            found = await portone.payments(access, imp_uids, keep_token=share_token)
+        except PortOneError as error:
+            return [_unanswered(question, Verification.Question.BATCH, error, started) for question in questions]
+        return [_from_batch(question, found, started) for question in questions]
+
+    batches = [together[start : start + BATCH] for start in range(0, len(together), BATCH)]
+    answers = await asyncio.gather(*map(one, orders + alone), *map(many, batches))
+    return [answer for some in answers for answer in some]
+
+
+async def _look_up(
+    portone: PortOne, access: Access, route: Route, question: Question, share_token: KeepToken
+) -> tuple[tuple[Found, ...], Verification.Question]:
+    if question.imp_uid is None:
+        found = await portone.find_all(access, question.merchant_uid or "", keep_token=share_token)
+        if not found:
+            raise PaymentUnknown("PortOne knows no payment of this order")
+        return tuple(found), Verification.Question.FIND_ALL
+    include_sandbox = question.last_look or not route.livemode
+    one = await portone.payment(
+        access, question.imp_uid, include_sandbox=include_sandbox, keep_token=share_token
+    )
+    return (one,), Verification.Question.SINGLE
+
+
+def _from_batch(question: Question, found: dict[str, Found], started: datetime) -> Answered:
+    one = found.get(question.imp_uid or "")
+    answer = Answer.FOUND if one else Answer.UNKNOWN
+    kind, now = Verification.Question.BATCH, datetime.now(UTC)
+    return Answered(question, kind, answer, started, now, (one,) if one else ())
+
+
+def _unanswered(
+    question: Question, kind: Verification.Question, error: PortOneError, started: datetime
+) -> Answered:
+    match error:
+        case PaymentUnknown():
+            answer = Answer.UNKNOWN
+        case PortOneRefused():
+            answer = Answer.REFUSED
+        case _:
+            answer = Answer.UNAVAILABLE
+    return Answered(question, kind, answer, started, datetime.now(UTC), detail=str(error)[:300])
+
+
+def conclude(route: Route, answers: Sequence[Answered], *, at: datetime) -> None:
+    """Keep the answers, publish what they show, and settle or put off the reasons for asking."""
+    keep_answers(route, answers)
+    settled: list[Reason] = []
+    later: dict[int, datetime] = {}
+    for answered in answers:
+        payments = publish_found(route, answered, at=at)
+        for reason in answered.question.reasons:
+            moment = ask_again_at(route, reason, answered, payments, at=at)
+            if moment is None:
+                settled.append(reason)
+            else:
+                later[reason.duty.id] = moment
+        log_answer(route, answered)
+    settle(settled, at=at)
+    duties.put_off(later)
+
+
+def publish_found(route: Route, answered: Answered, *, at: datetime) -> list[Payment]:
+    """Publish every payment that was found, each in a transaction of its own."""
+    question, published = answered.question, []
+    orders = {reason.claim.merchant_uid for reason in question.reasons if reason.claim}
+    for found in answered.found:
+        named = found.snapshot.merchant_uid in orders
+        payment = publish_snapshot(
+            route, found.snapshot, cause=question.cause, named_by_claim=named, at=at
+        )
+        published += [payment] if payment else []
+    return published
+
+
+def ask_again_at(
+    route: Route, reason: Reason, answered: Answered, payments: Sequence[Payment], *, at: datetime
+) -> datetime | None:
+    """Return when the reason is to be asked about again; None when this answer settles it."""
+    match answered.answer:
+        case Answer.UNAVAILABLE:
+            return at + after_silence(reason.duty.tries)
+        case Answer.REFUSED:
+            return at + after_refusal(reason.duty.tries)
+    if reason.payment:
+        return _ask_payment_again_at(reason, payments, at=at)
+    if reason.wants_telling and all(payment.status == PaymentStatus.PENDING for payment in payments):
+        waits_until = tell_claim(route, reason, at=at)
+        if waits_until is not None:
+            return waits_until
+    if answered.answer == Answer.UNKNOWN:
+        wait = after_unknown(reason.duty.tries)
+        return at + wait if wait is not None else None
+    return None
+
+
+def _ask_payment_again_at(reason: Reason, payments: Sequence[Payment], *, at: datetime) -> datetime | None:
+    payment = payments[0] if payments else reason.payment
+    if payment is None or payment.snapshot is None:
+        return None
+    account = Snapshot.from_json(payment.snapshot).virtual_account
+    return next_question(
+        PaymentStatus(payment.status),
+        final=bool(payment.judgement.get("final")),
+        tries=reason.duty.tries,
+        deadline=account.expires_at if account else None,
+        grace=settings.DEPOSIT_GRACE,
+        at=at,
+    )
+
+
+def tell_claim(route: Route, reason: Reason, *, at: datetime) -> datetime | None:
+    """Tell what a landing said of itself once it has waited; return when to try again, None when that is over."""
+    assert reason.notification is not None and reason.claim is not None
+    told_from = reason.notification.received_at + settings.CLAIM_DELAY
+    order = Order.objects.filter(mode=route.mode, merchant_uid=reason.claim.merchant_uid or "").first()
+    if order is None or not may_tell_claim(order, at=at):
+        return None
+    if at < told_from:
+        return told_from
+    told = publish_claim(route, reason.claim, at=at)
+    return at + TOO_MANY_CLAIMS if told is Told.LATER else None
+
+
+def settle(reasons: Sequence[Reason], *, at: datetime) -> None:
+    """Note that nothing more is to be asked on behalf of these."""
+    ids = [reason.notification.id for reason in reasons if reason.notification]
+    if ids:
+        Notification.objects.filter(id__in=ids).update(settled_at=at)
+    duties.done(reason.duty.id for reason in reasons)
+
+
+def keep_answers(route: Route, answers: Sequence[Answered]) -> None:
+    """Keep every question and its answer; the raw one sealed, since it holds personal data."""
+    rows = []
+    for answered in answers:
+        for found in answered.found or (None,):
+            rows.append(_row(route, answered, found))
+    Verification.objects.bulk_create(rows)
+
+
+def _row(route: Route, answered: Answered, found: Found | None) -> Verification:
+    id_, question = new_id(), answered.question
+    row = Verification(
+        id=id_,
+        mode=route.mode,
+        question=answered.kind,
+        imp_uid=found.snapshot.imp_uid if found else question.imp_uid,
+        merchant_uid=found.snapshot.merchant_uid if found else question.merchant_uid,
+        asked_at=found.snapshot.asked_at if found else answered.asked_at,
+        answered_at=answered.answered_at,
+        answer=answered.answer,
+        detail=answered.detail,
+    )
+    if found:
+        row.snapshot = found.snapshot.as_json()
+        row.raw = route.open_vault().seal(found.raw, table="results_verification", field="raw", row=id_)
+        row.raw_expires_at = answered.answered_at + RAW_KEPT
+    return row
+
+
+def log_answer(route: Route, answered: Answered) -> None:
+    """Write one wide line for each verification: no personal data, no keys."""
+    question = answered.question
+    log.info(
+        "verification",
+        merchant=str(route.merchant_id),
+        mode=route.mode,
+        question=answered.kind,
+        imp_uid=question.imp_uid,
+        order=question.merchant_uid,
+        answer=answered.answer,
+        found=[found.snapshot.status for found in answered.found],
+        reasons=len(question.reasons),
+        cause=question.cause,
+        ms=round((answered.answered_at - answered.asked_at).total_seconds() * 1000),
+        detail=answered.detail,
+    )
+
+

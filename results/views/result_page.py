@@ -1,0 +1,258 @@
+"""What the customer sees after paying. Needs no session, no cookie and no script, and never asks PortOne."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, cast
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import render
+from django.utils import translation
+from django.utils.translation.trans_real import parse_accept_lang_header
+from django.views.decorators.http import require_safe
+
+from results.core.claim import Claim
+from results.core.deadline import Language, write_deadline
+from results.core.ids import encode
+from results.core.money import InexactAmount, Money, UnknownCurrency, major, to_minor, written
+from results.core.page import PATIENCE, KnownPayment, Page, PageState, compose_page, page_ends_at
+from results.core.return_link import ReturnClaims, ReturnKey, sign_return
+from results.core.snapshot import Snapshot
+from results.core.words import PaymentStatus
+from results.models import Notification, Payment, Verification
+from results.views.opaque import decode_page, encode_page
+from tenants.models import MerchantKey
+from tenants.routing import Route, find_mode, inside
+
+CSP: Final = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; font-src 'self';"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+LANGUAGES: Final[dict[str, str]] = {"ko": "한국어", "en": "English"}
+REFRESH_SECONDS: Final = 3  # for browsers without scripts
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A landing's page with what its links need."""
+
+    route: Route
+    page: Page
+    payment: Payment | None
+    waited_long: bool = False
+
+
+def see_page(route: Route, page: UUID) -> HttpResponse:
+    """Send the browser to a page of its own; nothing about the payment stands in the address."""
+    response = HttpResponseRedirect(f"{settings.RESULT_URL}/r/{encode_page(route.merchant_id, page)}")
+    response.status_code = 303
+    return close_doors(response)
+
+
+def could_not_record(request: HttpRequest, route: Route) -> HttpResponse:
+    """Tell the customer that we are at fault, that the payment is not affected, and that this can be tried again."""
+    return draw(request, Shown(route, Page(PageState.NOT_RECORDED), None), at=datetime.now(UTC), status=503)
+
+
+@require_safe
+def result_page(request: HttpRequest, opaque: str) -> HttpResponse:
+    """Show what is known of a landing's payment now."""
+    at = datetime.now(UTC)
+    shown = load(opaque, at=at)
+    status = 410 if shown.page.state == PageState.ENDED else 200
+    return draw(request, shown, at=at, opaque=opaque, status=status)
+
+
+@require_safe
+def result_status(request: HttpRequest, opaque: str) -> HttpResponse:
+    """Answer the page's own question whether anything has changed: `{"state", "settled"}`, or 304."""
+    page = load(opaque, at=datetime.now(UTC)).page
+    tag = '"' + hashlib.sha256(f"{page.state}{page.discloses}".encode()).hexdigest()[:16] + '"'
+    # A proxy that compresses makes the tag a weak one.
+    if request.headers.get("If-None-Match", "").removeprefix("W/") == tag:
+        response = HttpResponse(status=304)
+    else:
+        response = JsonResponse({"state": page.state, "settled": page.state.is_settled})
+    response["ETag"] = tag
+    close_doors(response)
+    response["Cache-Control"] = "private, no-cache"
+    return response
+
+
+@require_safe
+def result_return(request: HttpRequest, opaque: str) -> HttpResponse:
+    """Send the customer back to the shop, with a return that is signed at this click."""
+    at = datetime.now(UTC)
+    shown = load(opaque, at=at)
+    if not shown.route.return_urls:
+        raise Http404
+    response = HttpResponseRedirect(return_address(shown, at=at))
+    response.status_code = 303
+    return close_doors(response)
+
+
+def return_address(shown: Shown, *, at: datetime) -> str:
+    """Return where the shop's button leads: signed if the payment may be disclosed or is not settled yet."""
+    url, payment = shown.route.return_urls[0], shown.payment
+    if shown.page.discloses and payment:
+        claims = ReturnClaims(
+            status=payment.status,
+            livemode=shown.route.livemode,
+            order=payment.order.merchant_uid,
+            payment=encode("pay", payment.id),
+            money=shown.page.money,
+            sequence=payment.order.sequence or None,
+        )
+    elif shown.page.state == PageState.CONFIRMING:
+        claims = ReturnClaims(status=PaymentStatus.PENDING, livemode=shown.route.livemode)
+    else:
+        return url
+    return sign_return(url, claims, key=return_key(shown.route), at=at, nonce=secrets.token_hex(8))
+
+
+def return_key(route: Route) -> ReturnKey:
+    """Open the newest key with which this merchant's returns are signed."""
+    row = MerchantKey.objects.filter(
+        merchant=route.merchant_id, mode=route.mode, purpose=MerchantKey.Purpose.RETURN, retired_at=None
+    ).latest("created_at")
+    key = route.open_vault().open(row.sealed, table="tenants_merchantkey", field="sealed", row=row.id)
+    return ReturnKey(kid=row.kid, key=key.decode())
+
+
+def load(opaque: str, *, at: datetime) -> Shown:
+    """Find the landing behind an address and what is known of its payment; Http404 for one we never made."""
+    found = decode_page(opaque)
+    merchant = find_mode(found[0], "live") if found else None
+    if found is None or merchant is None:
+        raise Http404
+    with inside(merchant.schema):
+        notification = Notification.objects.filter(page=found[1]).first()
+        if notification is None:
+            raise Http404
+        claim = Claim.from_json(notification.imp_uid, notification.merchant_uid, notification.claim)
+        payment = find_payment(notification.mode, claim)
+        known = known_payment(payment) if payment else None
+        if at >= page_ends_at(notification.received_at, known):
+            page = Page(PageState.ENDED)
+        else:
+            settled = notification.settled_at is not None
+            page = compose_page(
+                claim, known, answered=was_answered(notification, known), settled=settled, at=at
+            )
+    route = find_mode(found[0], notification.mode)
+    assert route is not None  # both modes of a merchant exist from its first day
+    return Shown(route, page, payment, waited_long=at >= notification.received_at + PATIENCE)
+
+
+def find_payment(mode: str, claim: Claim) -> Payment | None:
+    """Return the payment that a landing names; without a payment id the newest one of the order it names."""
+    payments = Payment.objects.select_related("order").filter(mode=mode)
+    if claim.imp_uid:
+        return payments.filter(imp_uid=claim.imp_uid).first() or _claimed_payment(mode, claim)
+    return payments.filter(order__merchant_uid=claim.merchant_uid).order_by("first_seen_at").last()
+
+
+def _claimed_payment(mode: str, claim: Claim) -> Payment | None:
+    return (
+        Payment.objects.select_related("order")
+        .filter(mode=mode, imp_uid=None, order__merchant_uid=claim.merchant_uid)
+        .first()
+    )
+
+
+def known_payment(payment: Payment) -> KnownPayment:
+    snapshot = Snapshot.from_json(payment.snapshot) if payment.snapshot else None
+    return KnownPayment(
+        imp_uid=payment.imp_uid,
+        merchant_uid=payment.order.merchant_uid,
+        status=PaymentStatus(payment.status),
+        told_type=payment.told_type,
+        verified=snapshot is not None,
+        money=_money(snapshot) if snapshot else None,
+        virtual_account=snapshot.virtual_account if snapshot else None,
+        fail_reason=snapshot.fail_reason if snapshot else None,
+        started_at=snapshot.started_at if snapshot else None,
+        money_moved=payment.money_moved,
+    )
+
+
+def _money(snapshot: Snapshot) -> Money | None:
+    try:
+        return to_minor(snapshot.amount, snapshot.currency)
+    except (InexactAmount, UnknownCurrency):
+        return None
+
+
+def was_answered(notification: Notification, known: KnownPayment | None) -> bool:
+    """Say whether PortOne answered a question that was sent after this landing came."""
+    about = {"imp_uid": notification.imp_uid} if notification.imp_uid else {"merchant_uid": notification.merchant_uid}
+    answered = (Verification.Answer.FOUND, Verification.Answer.UNKNOWN)
+    return Verification.objects.filter(
+        mode=notification.mode, asked_at__gte=notification.received_at, answer__in=answered, **about
+    ).exists()
+
+
+def draw(
+    request: HttpRequest, shown: Shown, *, at: datetime, opaque: str = "", status: int = 200
+) -> HttpResponse:
+    """Draw the page in the customer's language."""
+    language = choose_language(request, shown.route)
+    with translation.override(language):
+        context = context_of(shown, opaque=opaque, language=language, at=at)
+        response = render(request, "results/result_page.html", context, status=status)
+    response["Content-Language"] = language
+    response["Vary"] = "Accept-Language"
+    return close_doors(response)
+
+
+def context_of(shown: Shown, *, opaque: str, language: Language, at: datetime) -> dict[str, Any]:
+    """Return what the template shows; nothing here comes from a parameter of the landing."""
+    route, page = shown.route, shown.page
+    account, urls = page.virtual_account, route.return_urls
+    deadline = account.expires_at if account else None
+    asking = page.state == PageState.CONFIRMING and not shown.waited_long
+    return {
+        "state": page.state.value,
+        "merchant_name": route.name,
+        "livemode": route.livemode,
+        "amount": written(page.money) if page.money else None,
+        "amount_plain": str(major(page.money)) if page.money else None,
+        "order_id": shown.payment.order.merchant_uid if shown.payment and page.discloses else None,
+        "account": account,
+        "deadline": write_deadline(deadline, at=at, language=language) if deadline else None,
+        "fail_reason": page.fail_reason,
+        "waited_long": shown.waited_long,
+        "refresh_seconds": REFRESH_SECONDS if asking and opaque else None,
+        "switch_to": other_language(language) if opaque and route.language not in LANGUAGES else None,
+        "page_address": f"/r/{opaque}" if opaque else None,
+        "status_address": f"/r/{opaque}/status" if opaque else None,
+        "return_address": (f"/r/{opaque}/return" if opaque else urls[0]) if urls else None,
+        "return_host": urlsplit(urls[0]).hostname if urls else None,
+    }
+
+
+def choose_language(request: HttpRequest, route: Route) -> Language:
+    """Return the merchant's choice, else the customer's: the address first, then the browser. Reads no cookie."""
+    asked = [route.language, request.GET.get("lang", "")]
+    accepted = parse_accept_lang_header(request.headers.get("Accept-Language", ""))
+    asked += [code.partition("-")[0] for code, _ in accepted]
+    return cast(Language, next((code for code in asked if code in LANGUAGES), settings.LANGUAGE_CODE))
+
+
+def other_language(language: Language) -> dict[str, str]:
+    """Return the language that the page offers beside its own."""
+    code = next(code for code in LANGUAGES if code != language)
+    return {"code": code, "name": LANGUAGES[code]}
+
+
+def close_doors(response: HttpResponse) -> HttpResponse:
+    """Keep the page out of caches, indexes, frames and other people's referrer logs."""
+    response["Cache-Control"] = "no-store"
+    response["X-Robots-Tag"] = "noindex, nofollow"
+    response["Referrer-Policy"] = "no-referrer"
+    response["Content-Security-Policy"] = CSP
+    return response

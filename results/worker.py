@@ -1,0 +1,193 @@
+"""Do what is owed: take due duties in small turns and do each lane's work beside the others'.
+
+The event loop does network only; every database step runs in a bounded pool of threads. A lane that is full is left
+out of the next turn, so whoever floods or hangs slows only itself. What was sent is recorded in the order of its
+merchants, many at a time when they come in fast.
+"""
+
+import asyncio
+import random
+from collections import Counter, defaultdict
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+import structlog
+
+from results import deliver, duties
+from results.deliver import Tried
+from results.duties import Taken
+from results.outbound import GuardedClient, OutboundFault
+from results.portone import PortOne
+from results.verify import verify
+from tenants.encryption import SealingError
+from tenants.models import Duty
+from tenants.routing import Route, Threads, find_mode
+
+log = structlog.get_logger()
+
+IDLE_SECONDS: Final = 0.02
+STOP_SECONDS: Final = 18.0  # longer than any deadline, shorter than the 20 s that a stop may take
+DATABASE_THREADS: Final = 6
+QUESTIONS_A_TURN: Final = 200
+DELIVERIES_A_TURN: Final = 20
+ROUNDS_OF_A_LANE: Final = 2
+DELIVERIES_OF_A_LANE: Final = 60
+DELIVERIES_IN_FLIGHT: Final = 500
+ROUNDS_IN_FLIGHT: Final = 60
+OUR_FAULT: Final = timedelta(seconds=5)
+ASKING: Final = (Duty.Kind.VERIFY, Duty.Kind.ASK)
+
+
+@dataclass(slots=True)
+class Worker:
+    """One process's hands. `database_url` is for the connection that takes duties; it commits without waiting."""
+
+    database_url: str
+    portone: PortOne
+    client: GuardedClient
+    threads: Threads
+    rounds: Counter[UUID] = field(default_factory=Counter)
+    deliveries: Counter[UUID] = field(default_factory=Counter)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    tried: dict[UUID, list[Tried]] = field(default_factory=lambda: defaultdict(list))
+    recording: set[UUID] = field(default_factory=set)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set, then finish what is held."""
+        while not stop.is_set():
+            try:
+                await self._work(stop)
+            except (psycopg.Error, OSError) as error:
+                log.error("queue_unreachable", error=type(error).__name__)
+                await _sleep(stop, 0.5)
+        await self._finish()
+
+    async def drain(self) -> None:
+        """Do everything that is due now, and return when nothing is: for tests and commands."""
+        async with await self._connect() as queue:
+            while await self._turn(queue) or self.tasks:
+                await asyncio.sleep(0.002)
+
+    async def _work(self, stop: asyncio.Event) -> None:
+        async with await self._connect() as queue:
+            while not stop.is_set():
+                if not await self._turn(queue):
+                    await _sleep(stop, IDLE_SECONDS)
+
+    async def _connect(self) -> "psycopg.AsyncConnection[Any]":
+        # Losing a claim in a crash only makes the duty due again, so taking need not wait for the disk.
+        return await psycopg.AsyncConnection.connect(
+            self.database_url, autocommit=True, options="-c synchronous_commit=off", connect_timeout=5
+        )
+
+    async def _turn(self, queue: "psycopg.AsyncConnection[Any]") -> int:
+        """Take one turn's duties and set them going; return how many."""
+        sending = max(0, DELIVERIES_IN_FLIGHT - self.deliveries.total())
+        asking = QUESTIONS_A_TURN if self.rounds.total() < ROUNDS_IN_FLIGHT else 0
+        limits = dict.fromkeys(ASKING, asking) | dict.fromkeys(
+            (Duty.Kind.DELIVER, Duty.Kind.REDELIVER), min(DELIVERIES_A_TURN, sending)
+        )
+        taken = await duties.take(queue, limits=limits, full=self._full_lanes(), at=datetime.now(UTC))
+        asked = _by(lambda duty: duty.lane, (duty for duty in taken if duty.kind in ASKING))
+        for lane, group in asked.items():
+            self._start(self._ask(group), self.rounds, [lane])
+        sent = _by(lambda duty: (duty.merchant, duty.mode), (duty for duty in taken if duty.kind not in ASKING))
+        for group in sent.values():
+            self._start(self._deliver(group), self.deliveries, [duty.lane for duty in group])
+        return len(taken)
+
+    def _full_lanes(self) -> list[UUID]:
+        asking = [lane for lane, count in self.rounds.items() if count >= ROUNDS_OF_A_LANE]
+        room = 2 * DELIVERIES_A_TURN  # a turn takes as many first attempts and as many retries at the most
+        return asking + [lane for lane, count in self.deliveries.items() if count > DELIVERIES_OF_A_LANE - room]
+
+    def _start(self, work: Coroutine[Any, Any, None], counter: Counter[UUID], lanes: Sequence[UUID]) -> None:
+        counter.update(lanes)
+
+        async def guarded() -> None:
+            try:
+                await work
+            except SealingError as error:
+                log.error("sealed", error=str(error))
+            except Exception as error:  # a fault of ours: the lease ends, and the duty comes due again
+                log.error("duty_failed", exc_info=error)
+            finally:
+                counter.subtract(lanes)
+                for lane in set(lanes):
+                    if counter[lane] <= 0:
+                        del counter[lane]
+
+        task = asyncio.create_task(guarded())
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def _ask(self, group: Sequence[Taken]) -> None:
+        route = await self._route(group)
+        if route:
+            await verify(self.portone, self.threads, route, group)
+
+    async def _deliver(self, group: Sequence[Taken]) -> None:
+        route = await self._route(group)
+        if not route:
+            return
+        outgoing = await self.threads.run(route.schema, deliver.load, route, group, at=datetime.now(UTC))
+
+        async def one(item: deliver.Outgoing) -> None:
+            try:
+                tried = await deliver.send(self.client, item, jitter=random.uniform(-1, 1))
+            except OutboundFault as error:
+                log.error("outbound_fault", error=str(error))  # ours: not charged to the endpoint
+                await self.threads.run("public", duties.put_off, {item.duty.id: datetime.now(UTC) + OUR_FAULT})
+                return
+            await self._record(route, tried)
+
+        await asyncio.gather(*map(one, outgoing))
+
+    async def _route(self, group: Sequence[Taken]) -> Route | None:
+        merchant, mode = group[0].merchant, group[0].mode
+        route = await self.threads.run("public", find_mode, merchant, mode)
+        if route is None:
+            log.error("duty_without_merchant", merchant=str(merchant), duties=len(group))
+        return route
+
+    async def _record(self, route: Route, tried: Tried) -> None:
+        """Record one attempt, together with those of the same merchant that come in while others are written."""
+        waiting = self.tried[route.lane]
+        waiting.append(tried)
+        if route.lane in self.recording:
+            return
+        self.recording.add(route.lane)
+        try:
+            while waiting:
+                batch, waiting[:] = list(waiting), []
+                await self.threads.run(route.schema, deliver.record, batch, at=datetime.now(UTC))
+        finally:
+            self.recording.discard(route.lane)
+            self.tried.pop(route.lane, None)
+
+    async def _finish(self) -> None:
+        """Finish what is held; what takes longer than a stop may take comes due again elsewhere."""
+        if self.tasks:
+            log.info("finishing", tasks=len(self.tasks))
+            _, late = await asyncio.wait(self.tasks, timeout=STOP_SECONDS)
+            for task in late:
+                task.cancel()
+
+
+def _by(key: Callable[[Taken], Any], taken: Iterable[Taken]) -> dict[Any, list[Taken]]:
+    groups: dict[Any, list[Taken]] = defaultdict(list)
+    for duty in taken:
+        groups[key(duty)].append(duty)
+    return groups
+
+
+async def _sleep(stop: asyncio.Event, seconds: float) -> None:
+    """Sleep, or wake as soon as the stop comes."""
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return

@@ -1,0 +1,23 @@
+"""Who the merchants are, and the public rows that every merchant's flow shares."""
+
+from tenants.models.audit import AuditEntry
+from tenants.models.credential import Credential
+from tenants.models.duty import Duty
+from tenants.models.keys import ApiKey, MerchantKey
+from tenants.models.merchant import CustomHost, Merchant, MerchantMode
+from tenants.models.people import Membership, User
+from tenants.models.route_key import RouteKey
+
+__all__ = [
+    "ApiKey",
+    "AuditEntry",
+    "Credential",
+    "CustomHost",
+    "Duty",
+    "Membership",
+    "Merchant",
+    "MerchantKey",
+    "MerchantMode",
+    "RouteKey",
+    "User",
+]

@@ -1,0 +1,33 @@
+"""The merchant's keys at PortOne."""
+
+from typing import ClassVar
+
+from django.db import models
+
+from tenants.fields import SealedField, id_field, mode_field
+from tenants.models.merchant import Merchant
+
+
+class Credential(models.Model):
+    """The merchant's keys at PortOne for one mode, sealed; and the token that they bought, sealed too.
+
+    Only results/portone/ opens these columns.
+    """
+
+    id = id_field()
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="credentials")
+    mode = mode_field()
+    imp_key = SealedField()
+    imp_secret = SealedField()
+    tier = models.CharField(max_length=3, blank=True)
+    token = SealedField(null=True)
+    token_expires_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["merchant", "mode"], name="one_credential_for_a_mode"),
+        ]
+
+    def __str__(self) -> str:
+        return f"PortOne keys of {self.merchant_id} {self.mode}"

@@ -1,0 +1,172 @@
+"""Whose is it? From a route key, an id or a duty to a merchant, and the one way into a merchant's schema.
+
+Route keys are looked up once and then remembered for a short while in this process, so that a warm request needs no
+query before its own statement. A key that is retired in another process cannot slip through: every statement that
+acts on a route asks `key_still_opens` in the same round trip, and `forget_route` drops what is no longer true.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from threading import Lock
+from functools import partial
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+from cachetools import TTLCache
+from django.db import close_old_connections
+from django_tenants.utils import schema_context
+
+import structlog
+
+from tenants.encryption import SealingError, SealingKeyMissing, Vault
+from tenants.models import Merchant, MerchantMode, RouteKey
+from tenants.models.merchant import Policy
+from tenants.sealing import open_vault
+
+log = structlog.get_logger()
+T = TypeVar("T")
+REMEMBERED_SECONDS: Final = 30
+REMEMBERED_ROUTES: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A merchant and mode as a URL or a duty names them, with all that a hot path needs."""
+
+    merchant_id: UUID
+    schema: str
+    mode: str
+    lane: UUID
+    # None when the key ring lacks the merchant's key: what arrives is still accepted, nothing sealed is opened.
+    vault: Vault | None = field(repr=False)
+    name: str = ""
+    language: str = ""
+    return_urls: tuple[str, ...] = ()
+    strict: bool = False
+    key_id: UUID | None = None
+
+    @property
+    def livemode(self) -> bool:
+        return self.mode == "live"
+
+    def open_vault(self) -> Vault:
+        """Return the vault; raise SealingKeyMissing when the key ring does not open it."""
+        if self.vault is None:
+            raise SealingKeyMissing("SEALING_KEYS lacks this merchant's key: add it to the ring again")
+        return self.vault
+
+
+_lock = Lock()
+_routes: TTLCache[tuple[str, str], Route | None] = TTLCache(REMEMBERED_ROUTES, REMEMBERED_SECONDS)
+_modes: TTLCache[tuple[UUID, str], Route | None] = TTLCache(REMEMBERED_ROUTES, REMEMBERED_SECONDS)
+
+# A condition for statements that act on a route: its key opens at this moment, whatever this process remembers.
+KEY_STILL_OPENS: Final = (
+    "SELECT 1 FROM public.tenants_routekey WHERE id = %(route_key)s"
+    " AND (works_until IS NULL OR works_until > %(at)s)"
+)
+
+
+def find_route(key: str, *, kind: str, at: datetime) -> Route | None:
+    """Return where a route key leads, or None for an unknown, retired or wrong kind of key."""
+    with _lock:
+        if (key, kind) in _routes:
+            return _routes[key, kind]
+    route = _look_up(key, kind=kind, at=at)
+    with _lock:
+        _routes[key, kind] = route
+    return route
+
+
+def _look_up(key: str, *, kind: str, at: datetime) -> Route | None:
+    if not key.isascii() or "\x00" in key:
+        return None
+    row = RouteKey.objects.select_related("merchant").filter(key=key, kind=kind).first()
+    if row is None or row.merchant.state != Merchant.State.READY or row.merchant.closed_at:
+        return None
+    if row.works_until is not None and row.works_until <= at:
+        return None
+    return _route(row.merchant, row.mode, key_id=row.id)
+
+
+def find_mode(merchant_id: UUID, mode: str) -> Route | None:
+    """Return the same for a merchant and mode that a duty or a page names."""
+    with _lock:
+        if (merchant_id, mode) in _modes:
+            return _modes[merchant_id, mode]
+    merchant = Merchant.objects.ready().filter(id=merchant_id).first()
+    route = _route(merchant, mode) if merchant else None
+    with _lock:
+        _modes[merchant_id, mode] = route
+    return route
+
+
+def _route(merchant: Merchant, mode: str, key_id: UUID | None = None) -> Route:
+    chosen = MerchantMode.objects.get(merchant=merchant, mode=mode)
+    return Route(
+        merchant_id=merchant.id,
+        schema=merchant.schema_name,
+        mode=mode,
+        lane=chosen.id,
+        vault=_try_vault(merchant),
+        name=merchant.name,
+        language=merchant.language,
+        return_urls=tuple(chosen.return_urls),
+        strict=chosen.policy == Policy.STRICT,
+        key_id=key_id,
+    )
+
+
+def _try_vault(merchant: Merchant) -> Vault | None:
+    try:
+        return open_vault(merchant)
+    except SealingError as error:
+        log.error("vault_closed", merchant=str(merchant.id), error=str(error))
+        return None
+
+
+def forget_route(key: str) -> None:
+    """Drop what this process remembers of a route key."""
+    with _lock:
+        for kind in RouteKey.Kind.values:
+            _routes.pop((key, kind), None)
+
+
+def forget_everything() -> None:
+    """Drop all that this process remembers."""
+    with _lock:
+        _routes.clear()
+        _modes.clear()
+
+
+@contextmanager
+def inside(schema: str) -> Iterator[None]:
+    """Enter a merchant's schema: the one way in, a fresh context each time (the library's objects are shared)."""
+    with schema_context(schema):
+        yield
+
+
+class Threads:
+    """The bounded pool in which an event loop's database steps run, each inside its merchant's schema."""
+
+    def __init__(self, size: int) -> None:
+        self._pool = ThreadPoolExecutor(size, thread_name_prefix="database")
+
+    async def run(self, schema: str, step: Callable[..., T], *args: Any, **named: Any) -> T:
+        """Run one step to its end; the merchant is entered inside the thread, never carried into it."""
+        call = partial(_enter_and_run, schema, step, *args, **named)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+
+    def close(self) -> None:
+        """Wait for the steps under way."""
+        self._pool.shutdown(wait=True)
+
+
+def _enter_and_run(schema: str, step: Callable[..., T], *args: Any, **named: Any) -> T:
+    close_old_connections()
+    with inside(schema):
+        return step(*args, **named)

@@ -1,0 +1,165 @@
+"""What stories need: a real PostgreSQL, our web side on a real port, a worker, PortOne's simulator and two merchants."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
+from django.core.wsgi import get_wsgi_application
+from django.db import connection, connections
+from psycopg import sql
+
+from deploy.demo.shop import Shop
+from deploy.demo.shop import running as running_shop
+from deploy.demo.simulator import Simulator
+from deploy.demo.simulator import running as running_simulator
+from results.management.commands.worker import conninfo, guarded_client
+from results.portone import PortOne
+from results.worker import Worker
+from tenants.models import Duty, Merchant
+from tenants.routing import Threads, forget_everything
+from tests.factories import Cast, make_merchant, set_up
+
+Work = Callable[..., None]
+
+
+class QuietHandler(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing: our own middleware logs requests."""
+
+
+class Server(ThreadedWSGIServer):
+    daemon_threads = True
+
+
+@pytest.fixture(scope="session")
+def merchants(django_db_setup: None, django_db_blocker: Any) -> dict[str, Merchant]:
+    """The schemas of the two merchants, made once: bakery, and the florist whom nothing of it concerns."""
+    with django_db_blocker.unblock():
+        return {name: make_merchant(name) for name in ("bakery", "florist")}
+
+
+@pytest.fixture
+def database(merchants: dict[str, Merchant], django_db_blocker: Any) -> Iterator[dict[str, Merchant]]:
+    """The real database, committed to for real, and empty again afterwards but for the two merchants."""
+    with django_db_blocker.unblock():
+        connection.set_schema_to_public()
+        yield merchants
+        connection.set_schema_to_public()
+        empty(merchants)
+        forget_everything()
+        connections.close_all()
+
+
+def empty(merchants: dict[str, Merchant]) -> None:
+    tables = "attempt delivery event endpointsecret endpoint verification notification payment order".split()
+    public = "duty credential merchantkey apikey auditentry".split()
+    with connection.cursor() as cursor:
+        for merchant in merchants.values():
+            for table in tables:
+                name = sql.Identifier(merchant.schema_name, f"results_{table}")
+                cursor.execute(sql.SQL("DELETE FROM {}").format(name))
+        for table in public:
+            cursor.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier("public", f"tenants_{table}")))
+        cursor.execute("DELETE FROM tenants_routekey WHERE works_until IS NOT NULL")
+
+
+@pytest.fixture(scope="session")
+def web_server(django_db_setup: None) -> Iterator[str]:
+    """Our web side on a loopback port, one for all tests."""
+    server = Server(("127.0.0.1", 0), QuietHandler)
+    server.set_app(get_wsgi_application())
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def web(database: Any, web_server: str, settings: Any) -> str:
+    settings.PUBLIC_URL = settings.RESULT_URL = web_server
+    return web_server
+
+
+@pytest.fixture
+def portone(settings: Any) -> Iterator[Simulator]:
+    """PortOne at the wire."""
+    simulator = Simulator()
+    with running_simulator(simulator) as url:
+        settings.PORTONE_V1_URL = url
+        yield simulator
+
+
+def cast_of(
+    name: str, mode: str, merchants: dict[str, Merchant], portone: Simulator, web: str
+) -> Iterator[Cast]:
+    shop = Shop()
+    with running_shop(shop) as shop_url:
+        yield set_up(merchants[name], mode, portone=portone, shop=shop, shop_url=shop_url, web=web)
+
+
+@pytest.fixture
+def bakery(database: dict[str, Merchant], portone: Simulator, web: str) -> Iterator[Cast]:
+    """The merchant of most stories, in live mode."""
+    yield from cast_of("bakery", "live", database, portone, web)
+
+
+@pytest.fixture
+def florist(database: dict[str, Merchant], portone: Simulator, web: str) -> Iterator[Cast]:
+    """The other merchant, who must never see anything of the bakery's."""
+    yield from cast_of("florist", "live", database, portone, web)
+
+
+@pytest.fixture
+def test_bakery(database: dict[str, Merchant], portone: Simulator, web: str) -> Iterator[Cast]:
+    """The bakery's test mode."""
+    yield from cast_of("bakery", "test", database, portone, web)
+
+
+@pytest.fixture
+def run_worker(database: Any, portone: Simulator) -> Work:
+    """Let a worker do what is due: `run_worker()` until nothing is, `run_worker(until=...)` until that holds."""
+
+    def run(until: Callable[[], bool] | None = None, *, seconds: float = 10) -> None:
+        asyncio.run(_work(until, seconds))
+
+    return run
+
+
+async def _work(until: Callable[[], bool] | None, seconds: float) -> None:
+    from django.conf import settings
+
+    threads = Threads(4)
+    try:
+        async with PortOne(settings.PORTONE_V1_URL, deadline=3) as portone, guarded_client() as client:
+            worker = Worker(database_url=conninfo(), portone=portone, client=client, threads=threads)
+            if until is None:
+                await asyncio.wait_for(worker.drain(), seconds)
+                return
+            stop = asyncio.Event()
+            running = asyncio.create_task(worker.run(stop))
+            ends = time.monotonic() + seconds
+            while not until() and time.monotonic() < ends:
+                await asyncio.sleep(0.01)
+            stop.set()
+            await running
+            assert until(), f"did not come to hold within {seconds} s"
+    finally:
+        await threads.run("public", connections.close_all)
+        threads.close()
+
+
+@pytest.fixture
+def make_due(database: Any) -> Callable[[], None]:
+    """Let all that is owed later come due now, in place of waiting."""
+
+    def make() -> None:
+        Duty.objects.update(due_at="2020-01-01T00:00:00Z")
+
+    return make
+
+

@@ -1,0 +1,143 @@
+"""The cast: merchants with a shop of their own, and what their customers and PortOne do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+
+from deploy.demo.shop import Shop
+from deploy.demo.simulator import Simulator
+from results.core.money import Money
+from results.core.signing import SigningSecret
+from results.endpoints import create_endpoint
+from results.models import Endpoint, Event, Notification, Order, Payment
+from results.portone import seal_credential
+from results.publish import register_order
+from tenants.fields import Mode, new_id
+from tenants.models import Credential, Merchant, RouteKey
+from tenants.onboarding import NewKeys, issue_keys, provision, register_merchant, set_policy
+from tenants.routing import Route, find_mode, inside
+
+
+@dataclass(slots=True)
+class Cast:
+    """One merchant of a story: what it has here, its PortOne account and its shop."""
+
+    merchant: Merchant
+    mode: str
+    portone: Simulator
+    shop: Shop
+    web: str
+    keys: NewKeys = field(repr=False)
+    return_url: str = ""
+
+    @property
+    def route(self) -> Route:
+        route = find_mode(self.merchant.id, self.mode)
+        assert route is not None
+        return route
+
+    @property
+    def imp_key(self) -> str:
+        return f"{self.merchant.name}-{self.mode}"
+
+    def key(self, kind: str) -> RouteKey:
+        return RouteKey.objects.get(merchant=self.merchant, mode=self.mode, kind=kind, works_until=None)
+
+    @property
+    def webhook_url(self) -> str:
+        return f"{self.web}/webhook/{self.key('webhook').key}"
+
+    @property
+    def redirect_url(self) -> str:
+        return f"{self.web}/m/{self.key('browser').key}/complete"
+
+    def opens_window(self, order: str, amount: int = 64900, **fields: Any) -> str:
+        """Let a customer open the payment window; the payment's id."""
+        fields.setdefault("sandbox", self.mode == Mode.TEST)
+        return self.portone.open_window(self.imp_key, merchant_uid=order, amount=amount, **fields)
+
+    def expects(self, order: str, amount: int = 64900, currency: str = "KRW", exponent: int = 0) -> None:
+        """Register an order, as the shop's server does before the window opens."""
+        with inside(self.merchant.schema_name):
+            money = Money(amount, currency, exponent)
+            register_order(self.route, merchant_uid=order, money=money, at=datetime.now(UTC))
+
+    def is_called_about(self, imp_uid: str, order: str, status: str = "paid", **more: str) -> httpx.Response:
+        """Let PortOne's webhook come in."""
+        body = {"imp_uid": imp_uid, "merchant_uid": order, "status": status} | more
+        return httpx.post(self.webhook_url, json=body, trust_env=False)
+
+    def lands(self, **said: str) -> httpx.Response:
+        """Let a customer's browser come back with these parameters."""
+        return httpx.get(f"{self.redirect_url}?{urlencode(said)}", trust_env=False)
+
+    def events(self, order: str = "") -> list[dict[str, Any]]:
+        return self.shop.events(order=order)
+
+    def told(self, order: str = "") -> list[str]:
+        """Return the types of the events that the shop heard and verified, in order of arrival."""
+        return [event["type"] for event in self.events(order)]
+
+    def rows(self, model: type[Any]) -> list[Any]:
+        with inside(self.merchant.schema_name):
+            return list(model.objects.order_by("id"))
+
+    def order(self, merchant_uid: str) -> Order:
+        with inside(self.merchant.schema_name):
+            return Order.objects.get(mode=self.mode, merchant_uid=merchant_uid)
+
+    def payment(self, imp_uid: str | None) -> Payment:
+        with inside(self.merchant.schema_name):
+            return Payment.objects.get(mode=self.mode, imp_uid=imp_uid)
+
+    def notifications(self) -> list[Notification]:
+        return self.rows(Notification)
+
+    def published(self) -> list[Event]:
+        return self.rows(Event)
+
+
+def make_merchant(name: str) -> Merchant:
+    at = datetime.now(UTC)
+    merchant = register_merchant(name=name, owner_email=f"owner@{name}.example", actor="tests", at=at)
+    return provision(merchant, at=at)
+
+
+def set_up(
+    merchant: Merchant, mode: str, *, portone: Simulator, shop: Shop, shop_url: str, web: str, **account: Any
+) -> Cast:
+    """Give a merchant's mode everything that a story needs."""
+    at = datetime.now(UTC)
+    set_policy(
+        merchant, mode, policy="open", return_urls=[f"{shop_url}/orders/complete"], origins=[]
+    )
+    cast = Cast(merchant, mode, portone, shop, web, issue_keys(merchant, mode, actor="tests", at=at))
+    credential = Credential(id=new_id(), merchant=merchant, mode=mode, created_at=at)
+    seal_credential(credential, cast.route.open_vault(), imp_key=cast.imp_key, imp_secret="not-a-secret")
+    credential.save()
+    notices = {"notice_url": cast.webhook_url, "test_notice_url": cast.webhook_url}
+    portone.add_account(cast.imp_key, "not-a-secret", **notices | account)
+    secret = add_endpoint(cast, f"{shop_url}/callback")
+    cast.return_url = f"{shop_url}/orders/complete"
+    shop.configure(
+        signing_secret=secret.to_text(), return_key=cast.keys.return_key, return_url=cast.return_url
+    )
+    return cast
+
+
+def add_endpoint(cast: Cast, url: str, **fields: Any) -> SigningSecret:
+    with inside(cast.merchant.schema_name):
+        endpoint, secret = create_endpoint(cast.route, url=url, at=datetime.now(UTC))
+        Endpoint.objects.filter(id=endpoint.id).update(**fields) if fields else None
+    return secret
+
+
+def parameters(imp_uid: str | None, order: str | None, **more: str) -> Mapping[str, str]:
+    named = {"imp_uid": imp_uid, "merchant_uid": order}
+    return {name: value for name, value in named.items() if value} | more
+
+
