@@ -60,6 +60,8 @@ DATABASES = {
         "DISABLE_SERVER_SIDE_CURSORS": True,
     }
 }
+if DEVELOPMENT:
+    DATABASES["default"]["TEST"] = {"NAME": env.text("TEST_DATABASE", default="test_paywitness")}
 DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
 DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
 TENANT_MODEL = "tenants.Merchant"

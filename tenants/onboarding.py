@@ -1,7 +1,7 @@
 """How a merchant comes to be: its rows first, then its schema, outside any transaction, as often as it takes."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
@@ -81,6 +81,15 @@ def provision(merchant: Merchant, *, at: datetime) -> Merchant:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [merchant.schema_name])
     return merchant
+
+
+def provision_unfinished() -> None:
+    """Finish what a crash or a fault left half-way; each failure is kept on its merchant."""
+    for merchant in Merchant.objects.unfinished():
+        try:
+            provision(merchant, at=datetime.now(UTC))
+        except Exception:  # kept as the merchant's fault, and tried again next time
+            continue
 
 
 def _make_schema(merchant: Merchant, *, at: datetime) -> None:

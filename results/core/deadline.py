@@ -1,6 +1,7 @@
 """Until when, in words? A deadline the way one says it in Korea, in Korean or English.
 
-Deadlines of Korean bank accounts are Korean time whatever the reader's clock says, and Korea has no summer time.
+Deadlines of Korean bank accounts are Korean time whatever the reader's clock says, and Korea has no summer
+time.
 """
 
 from dataclasses import dataclass
@@ -26,8 +27,8 @@ KOREAN_PARTS = ((21, "밤"), (18, "저녁"), (13, "오후"), (12, "낮"), (6, "�
 class Deadline:
     """A deadline as a sentence, as a date that stays true tomorrow, and for machines.
 
-    `sentence` counts from the moment it was written ("내일 밤 11:59까지"); `full` is the date in Korean time; `exact`
-    names the second in KST and UTC; `machine` is the UTC instant of a `<time datetime>`.
+    `sentence` counts from the moment it was written ("내일 밤 11:59까지"); `full` is the date in Korean time;
+    `exact` names the second in KST and UTC; `machine` is the UTC instant of a `<time datetime>`.
     """
 
     sentence: str

@@ -1,8 +1,8 @@
 """What may the customer see? One state in words, and the amount and account only to whoever really paid.
 
-The page's state comes from what PortOne answered, never from a parameter. Neither payment id nor order id is secret,
-so amount, account and signed return appear only when the landing named both, both equal one verified payment, and
-that payment began less than two hours ago (an issued account: until its deadline).
+The page's state comes from what PortOne answered, never from a parameter. Neither payment id nor order id is
+secret, so amount, account and signed return appear only when the landing named both, both equal one verified
+payment, and that payment began less than two hours ago (an issued account: until its deadline).
 """
 
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ PATIENCE = timedelta(minutes=2)  # after this the page stops asking by itself, a
 class PageState(StrEnum):
     """What the page says, in one word.
 
-    Under review are three: `review` when money has moved, `review_unpaid` when none has (an account that was issued
-    for a wrong amount must not be called paid), `already_paid` for another payment of a paid order. `not_recorded`
-    is our own fault: the arrival could not be written down.
+    Under review are three: `review` when money has moved, `review_unpaid` when none has (an account that was
+    issued for a wrong amount must not be called paid), `already_paid` for another payment of a paid order.
+    `not_recorded` is our own fault: the arrival could not be written down.
     """
 
     PAID = "paid"
@@ -89,8 +89,8 @@ def compose_page(
 ) -> Page:
     """Return the page of one landing.
 
-    `answered`: PortOne answered a question that was sent after the landing. `settled`: nothing more will be asked
-    on behalf of this landing.
+    `answered`: PortOne answered a question that was sent after the landing. `settled`: nothing more will be
+    asked on behalf of this landing.
     """
     if not claim.names_something:
         return Page(PageState.UNKNOWN)

@@ -29,8 +29,8 @@ from tenants.models import MerchantKey
 from tenants.routing import Route, find_mode, inside
 
 CSP: Final = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; font-src 'self';"
-    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self';"
+    " font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 LANGUAGES: Final[dict[str, str]] = {"ko": "한국어", "en": "English"}
 REFRESH_SECONDS: Final = 3  # for browsers without scripts
@@ -54,7 +54,7 @@ def see_page(route: Route, page: UUID) -> HttpResponse:
 
 
 def could_not_record(request: HttpRequest, route: Route) -> HttpResponse:
-    """Tell the customer that we are at fault, that the payment is not affected, and that this can be tried again."""
+    """Tell the customer that we are at fault, that the payment is unharmed, and to try this again."""
     return draw(request, Shown(route, Page(PageState.NOT_RECORDED), None), at=datetime.now(UTC), status=503)
 
 
@@ -119,7 +119,7 @@ def return_key(route: Route) -> ReturnKey:
     row = MerchantKey.objects.filter(
         merchant=route.merchant_id, mode=route.mode, purpose=MerchantKey.Purpose.RETURN, retired_at=None
     ).latest("created_at")
-    key = route.open_vault().open(row.sealed, table="tenants_merchantkey", field="sealed", row=row.id)
+    key = route.open_vault().open(bytes(row.sealed), table="tenants_merchantkey", field="sealed", row=row.id)
     return ReturnKey(kid=row.kid, key=key.decode())
 
 
@@ -140,11 +140,10 @@ def load(opaque: str, *, at: datetime) -> Shown:
             page = Page(PageState.ENDED)
         else:
             settled = notification.settled_at is not None
-            page = compose_page(
-                claim, known, answered=was_answered(notification, known), settled=settled, at=at
-            )
+            page = compose_page(claim, known, answered=was_answered(notification), settled=settled, at=at)
     route = find_mode(found[0], notification.mode)
-    assert route is not None  # both modes of a merchant exist from its first day
+    if route is None:  # the merchant was closed meanwhile
+        raise Http404
     return Shown(route, page, payment, waited_long=at >= notification.received_at + PATIENCE)
 
 
@@ -187,9 +186,10 @@ def _money(snapshot: Snapshot) -> Money | None:
         return None
 
 
-def was_answered(notification: Notification, known: KnownPayment | None) -> bool:
+def was_answered(notification: Notification) -> bool:
     """Say whether PortOne answered a question that was sent after this landing came."""
-    about = {"imp_uid": notification.imp_uid} if notification.imp_uid else {"merchant_uid": notification.merchant_uid}
+    name = "imp_uid" if notification.imp_uid else "merchant_uid"
+    about = {name: getattr(notification, name)}
     answered = (Verification.Answer.FOUND, Verification.Answer.UNKNOWN)
     return Verification.objects.filter(
         mode=notification.mode, asked_at__gte=notification.received_at, answer__in=answered, **about
@@ -236,7 +236,7 @@ def context_of(shown: Shown, *, opaque: str, language: Language, at: datetime) -
 
 
 def choose_language(request: HttpRequest, route: Route) -> Language:
-    """Return the merchant's choice, else the customer's: the address first, then the browser. Reads no cookie."""
+    """Return the merchant's choice, else the customer's: address, then browser. Reads no cookie."""
     asked = [route.language, request.GET.get("lang", "")]
     accepted = parse_accept_lang_header(request.headers.get("Accept-Language", ""))
     asked += [code.partition("-")[0] for code, _ in accepted]

@@ -36,6 +36,15 @@ def served() -> Iterator[str]:
     embedded.destroy(name)
 
 
+@pytest.fixture
+def bystander() -> Iterator[subprocess.Popen[bytes]]:
+    """A process of PostgreSQL's user that has nothing to do with it."""
+    user = "nobody" if os.geteuid() == 0 else None
+    with subprocess.Popen(["/bin/sleep", "60"], cwd="/", user=user) as process:
+        yield process
+        process.kill()
+
+
 def command(action: str, name: str) -> subprocess.Popen[str]:
     line = [sys.executable, "-m", "config.embedded", action, "--name", name]
     return subprocess.Popen(line, cwd=CHECKOUT, text=True, stdout=subprocess.PIPE, start_new_session=True)
@@ -113,7 +122,9 @@ def test_what_was_committed_survives_a_crash(served: str) -> None:
     assert ask(url, "SELECT merchant_uid FROM orders") == "order-1"
 
 
-def test_a_killed_server_starts_again_though_its_number_was_given_away(served: str) -> None:
+def test_a_killed_server_starts_again_though_its_number_was_given_away(
+    served: str, bystander: subprocess.Popen[bytes]
+) -> None:
     """A lock file left by kill -9 stops nobody, even when its process number is somebody else's now."""
     url = embedded.start(served)
     cluster = embedded.find_cluster(served)
@@ -121,11 +132,12 @@ def test_a_killed_server_starts_again_though_its_number_was_given_away(served: s
     wait_until_gone(served)
     for lock_file in (cluster.data / "postmaster.pid", cluster.socket / ".s.PGSQL.5432.lock"):
         lines = lock_file.read_text().splitlines(keepends=True)
-        lock_file.write_text("".join([f"{os.getpid()}\n", *lines[1:]]))
+        lock_file.write_text("".join([f"{bystander.pid}\n", *lines[1:]]))
 
     embedded.start(served)
 
     assert ask(url, "SELECT 1") == 1
+    assert bystander.poll() is None
 
 
 def test_a_first_start_killed_half_way_is_begun_afresh(name: str) -> None:

@@ -3,21 +3,30 @@
 import asyncio
 import signal
 from argparse import ArgumentParser
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import structlog
 from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import connection
+from psycopg.conninfo import make_conninfo
 
 from results.outbound import GuardedClient
 from results.portone import PortOne
 from results.worker import DATABASE_THREADS, DELIVERIES_IN_FLIGHT, Worker
+from results.retention import forget_expired_everywhere
 from tenants import jobs
+from tenants.jobs import Clockwork
+from tenants.onboarding import provision_unfinished
 from tenants.routing import Threads
 
 log = structlog.get_logger()
+
+CLOCKWORK: Final = (
+    Clockwork("provision_unfinished", "* * * * *", provision_unfinished),
+    Clockwork("forget_expired", "17 * * * *", forget_expired_everywhere),
+)
 
 
 class Command(BaseCommand):
@@ -39,7 +48,7 @@ async def work(*, threads: int) -> None:
     async with PortOne(settings.PORTONE_V1_URL) as portone, guarded_client() as client:
         worker = Worker(database_url=conninfo(), portone=portone, client=client, threads=pool)
         log.info("worker_started")
-        await asyncio.gather(worker.run(stop), jobs.run(conninfo(), stop))
+        await asyncio.gather(worker.run(stop), jobs.run(conninfo(), stop, threads=pool, clockwork=CLOCKWORK))
     pool.close()
     log.info("worker_stopped")
 
@@ -59,6 +68,4 @@ def conninfo() -> str:
     """Return where Django's own connection leads, for connections of our own."""
     parameters = connection.get_connection_params()
     known = ("host", "port", "user", "password", "dbname", "connect_timeout", "sslmode")
-    from psycopg.conninfo import make_conninfo
-
     return make_conninfo("", **{name: parameters[name] for name in known if parameters.get(name)})

@@ -35,6 +35,6 @@ class Command(BaseCommand):
             backlog=2048,
             log_enabled=False,
             log_access=False,
-            static_path_route=settings.STATIC_URL.rstrip("/"),
-            static_path_mount=Path(settings.BASE_DIR) / "config" / "static",
+            static_path_route=[settings.STATIC_URL.rstrip("/")],
+            static_path_mount=[Path(settings.BASE_DIR) / "config" / "static"],
         ).serve()
