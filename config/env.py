@@ -58,14 +58,10 @@ class Env:
     ) -> int:
         return self._read(name, lambda value: parse_number(value, minimum, maximum), default, hint)
 
-    def duration(
-        self, name: str, default: timedelta | None = None, *, hint: str = "such as 30s"
-    ) -> timedelta:
+    def duration(self, name: str, default: timedelta | None = None, *, hint: str = "such as 30s") -> timedelta:
         return self._read(name, parse_duration, default, hint)
 
-    def choice(
-        self, name: str, choices: Collection[str], default: str | None = None, *, hint: str = ""
-    ) -> str:
+    def choice(self, name: str, choices: Collection[str], default: str | None = None, *, hint: str = "") -> str:
         fault = f"is none of {', '.join(choices)}"
         return self._read(name, lambda value: parse_choice(value, choices, fault), default, hint)
 
@@ -95,9 +91,7 @@ class Env:
         """Return a web address that paths can be added to: without a last slash or a query."""
         if blank and self._is_blank(name, default):
             return ""
-        return self._read(
-            name, lambda value: parse_url(value, credentials), default, hint, secret=credentials
-        )
+        return self._read(name, lambda value: parse_url(value, credentials), default, hint, secret=credentials)
 
     @overload
     def address(
@@ -128,21 +122,15 @@ class Env:
         hint: str = "postgresql://user:password@host:5432/name",
     ) -> dict[str, Any]:
         """Return what Django's DATABASES says of a PostgreSQL database, the ENGINE excepted."""
-        return self._read(
-            name, parse_database, parse_database(default) if default else None, hint, secret=True
-        )
+        return self._read(name, parse_database, parse_database(default) if default else None, hint, secret=True)
 
     def email_url(
         self, name: str, default: str | None = None, *, hint: str = "smtp://user:password@host:587?tls=1"
     ) -> dict[str, Any]:
         """Return Django's EMAIL_… settings, by name."""
-        return self._read(
-            name, parse_email_url, parse_email_url(default) if default else None, hint, secret=True
-        )
+        return self._read(name, parse_email_url, parse_email_url(default) if default else None, hint, secret=True)
 
-    def _read(
-        self, name: str, parse: Callable[[str], T], default: T | None, hint: str, *, secret: bool = False
-    ) -> T:
+    def _read(self, name: str, parse: Callable[[str], T], default: T | None, hint: str, *, secret: bool = False) -> T:
         value = ""
         try:
             value = self._find_secret(name) if secret else self.environ.get(name, "").strip()

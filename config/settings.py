@@ -34,7 +34,9 @@ METRICS_BIND = env.address("METRICS_BIND", default="", blank=True, hint="host:po
 CALLBACK_ALLOWED_NETWORKS = env.networks(
     "CALLBACK_ALLOWED_NETWORKS", default=(), hint="development only, for example 127.0.0.0/8"
 )
-OUTBOUND_PROXY = env.text("OUTBOUND_PROXY", default="", hint="address of an egress proxy for callbacks")
+OUTBOUND_PROXY = env.url(
+    "OUTBOUND_PROXY", default="", blank=True, credentials=True, hint="address of an egress proxy for callbacks"
+)
 TRUSTED_PROXY_COUNT = env.number("TRUSTED_PROXY_COUNT", default=0, minimum=0, maximum=10, hint="proxies before us")
 ALLOWED_HOSTS = ["*"]  # no view builds an address from the Host header: PUBLIC_URL and RESULT_URL are used
 
@@ -49,9 +51,7 @@ if EMBEDDED_DATABASE and DEVELOPMENT:
     os.environ["DATABASE_URL"] = embedded.start()
     env = Env(os.environ)
 DATABASES = {
-    "default": (
-        env.database("DATABASE_URL") if not EMBEDDED_DATABASE or DEVELOPMENT else {}
-    )
+    "default": (env.database("DATABASE_URL") if not EMBEDDED_DATABASE or DEVELOPMENT else {})
     | {
         "ENGINE": "django_tenants.postgresql_backend",
         # Granian's threads are fixed, so one lasting connection each; see traps T11 in results/README.md.

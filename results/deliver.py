@@ -64,9 +64,7 @@ def load(route: Route, taken: Sequence[Taken], *, at: datetime) -> list[Outgoing
     deliveries = {row.id: row for row in rows.filter(listening, id__in=[duty.reference for duty in taken])}
     duties.done(duty.id for duty in taken if duty.reference not in deliveries)
     secrets = open_secrets({row.endpoint_id for row in deliveries.values()}, route.open_vault(), at=at)
-    return [
-        _outgoing(duty, deliveries[duty.reference], secrets) for duty in taken if duty.reference in deliveries
-    ]
+    return [_outgoing(duty, deliveries[duty.reference], secrets) for duty in taken if duty.reference in deliveries]
 
 
 def _outgoing(duty: Taken, delivery: Delivery, secrets: dict[UUID, tuple[SigningSecret, ...]]) -> Outgoing:
@@ -89,7 +87,7 @@ def open_secrets(endpoints: set[UUID], vault: Vault, *, at: datetime) -> dict[UU
     live = EndpointSecret.objects.filter(endpoint__in=endpoints).filter(Q(retires_at=None) | Q(retires_at__gt=at))
     opened: dict[UUID, tuple[SigningSecret, ...]] = dict.fromkeys(endpoints, ())
     for row in live.order_by("-created_at"):
-        text = vault.open(row.sealed, table=SECRET_TABLE, field="sealed", row=row.id).decode()
+        text = vault.open(bytes(row.sealed), table=SECRET_TABLE, field="sealed", row=row.id).decode()
         opened[row.endpoint_id] += (SigningSecret.from_text(text),)
     return opened
 
@@ -101,17 +99,13 @@ def seal_secret(secret: SigningSecret, vault: Vault, *, row: UUID) -> bytes:
 async def send(client: GuardedClient, outgoing: Outgoing, *, jitter: float) -> Tried:
     """Make the request and judge the reply."""
     started_at = datetime.now(UTC)
-    signed = sign(
-        outgoing.body, message_id=encode("evt", outgoing.event_id), at=started_at, secrets=outgoing.secrets
-    )
+    signed = sign(outgoing.body, message_id=encode("evt", outgoing.event_id), at=started_at, secrets=outgoing.secrets)
     headers = signed | {
         "content-type": "application/json; charset=utf-8",
         "x-paywitness-attempt": str(outgoing.number),
     }
     reply = await client.post(outgoing.url, headers=headers, body=outgoing.body, deadline=DEADLINE)
-    verdict = judge(
-        reply, attempt=outgoing.number, first_at=outgoing.first_at, at=datetime.now(UTC), jitter=jitter
-    )
+    verdict = judge(reply, attempt=outgoing.number, first_at=outgoing.first_at, at=datetime.now(UTC), jitter=jitter)
     tried = Tried(outgoing, reply, verdict, started_at)
     log_attempt(tried)
     return tried

@@ -87,7 +87,14 @@ def owe_question(*, merchant: UUID, mode: str, lane: UUID, payment: UUID, due_at
 def owe_deliveries(*, merchant: UUID, mode: str, deliveries: Sequence[tuple[UUID, UUID]], due_at: datetime) -> None:
     """Owe each (endpoint, delivery) its first attempt."""
     Duty.objects.bulk_create(
-        Duty(kind=Duty.Kind.DELIVER, merchant=merchant, mode=mode, lane=lane, reference=reference, due_at=due_at)
+        Duty(
+            kind=Duty.Kind.DELIVER,
+            merchant=merchant,
+            mode=mode,
+            lane=lane,
+            reference=reference,
+            due_at=due_at,
+        )
         for lane, reference in deliveries
     )
 

@@ -58,9 +58,7 @@ class ForbiddenAddress(OSError):
     """The address that was to be dialled is not open to callbacks."""
 
 
-def check_target(
-    url: str, *, allowed: Networks = (), own_hosts: frozenset[str] = frozenset()
-) -> Target | Refused:
+def check_target(url: str, *, allowed: Networks = (), own_hosts: frozenset[str] = frozenset()) -> Target | Refused:
     """Return the URL in the one form to be stored and called, or how to mend it. Asks no network."""
     spelled = spell_out(url)
     if isinstance(spelled, Refused):
@@ -137,9 +135,7 @@ def guarded_socket(info: aiohttp.AddrInfoType, *, allowed: Networks) -> socket.s
     return socket.socket(family, kind, protocol)
 
 
-def guarded_connector(
-    resolver: GuardedResolver, *, allowed: Networks, **options: Any
-) -> aiohttp.TCPConnector:
+def guarded_connector(resolver: GuardedResolver, *, allowed: Networks, **options: Any) -> aiohttp.TCPConnector:
     """Return a pool of connections (options: aiohttp's) that dials no forbidden address in any spelling."""
     guard = partial(guarded_socket, allowed=allowed)
     return aiohttp.TCPConnector(resolver=resolver, socket_factory=guard, **options)
@@ -189,7 +185,7 @@ class GuardedClient:
             transport=transport,
             trust_env=False,
             follow_redirects=False,
-            timeout=None,  # the deadline of post() covers what httpx would time piece by piece
+            timeout=None,  # noqa: S113  the deadline of post() covers what httpx would time piece by piece
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             headers={"user-agent": "Paywitness"},
         )
@@ -221,9 +217,7 @@ class GuardedClient:
             return answer.broken(error)
         return answer.reply()
 
-    async def _exchange(
-        self, target: Target, headers: Mapping[str, str], body: bytes, answer: "_Answer"
-    ) -> None:
+    async def _exchange(self, target: Target, headers: Mapping[str, str], body: bytes, answer: "_Answer") -> None:
         if self._proxy:
             await self._resolver.check(target)
         sent = httpx.Headers(headers)

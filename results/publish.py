@@ -7,19 +7,16 @@ version of its own; an older one changes nothing, and the same news is told once
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
-from enum import StrEnum
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
 from results import duties
-from results.core.claim import Claim
 from results.core.classify import Expected, Judgement, Surroundings, classify, is_sale, roll_up
-from results.core.failures import Failure, classify_failure, event_type_for
 from results.core.ids import encode
 from results.core.money import Money
 from results.core.result import (
@@ -28,7 +25,6 @@ from results.core.result import (
     Previous,
     Result,
     freeze,
-    view_claim,
     view_judgement,
 )
 from results.core.schedule import next_question
@@ -40,16 +36,7 @@ from tenants.routing import Route
 
 log = structlog.get_logger()
 
-CLAIMS_A_MINUTE: Final = 10
 SETTLED_WELL: Final = (PaymentStatus.PAID, PaymentStatus.PARTIALLY_CANCELLED)
-
-
-class Told(StrEnum):
-    """What became of a claim."""
-
-    YES = "told"
-    NO = "not to be told"
-    LATER = "too many this minute"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,58 +85,9 @@ def register_order(
         order.metadata = metadata or {}
         order.save()
         for payment in order.payments.select_for_update().exclude(snapshot=None).order_by("first_seen_at"):
-            snapshot = Snapshot.from_json(payment.snapshot)
+            snapshot = Snapshot.from_json(payment.snapshot or {})
             _apply(route, order, payment, snapshot, cause=Cause.ORDER_REGISTERED, named_by_claim=True, at=at)
     return order
-
-
-def publish_claim(route: Route, claim: Claim, *, at: datetime) -> Told:
-    """Tell a redirect's own words, for a registered, open order that nothing verified is known of: once."""
-    if claim.merchant_uid is None:
-        return Told.NO
-    failure = classify_failure(pg=None, code=claim.error_code, message=claim.error_message, source="redirect")
-    with transaction.atomic():
-        order = Order.objects.select_for_update().filter(mode=route.mode, merchant_uid=claim.merchant_uid).first()
-        if order is None or not may_tell_claim(order, at=at):
-            return Told.NO
-        if _claims_of_last_minute(route, at=at) >= CLAIMS_A_MINUTE:
-            return Told.LATER
-        _tell_claim(route, order, claim, failure, at=at)
-    return Told.YES
-
-
-def may_tell_claim(order: Order, *, at: datetime) -> bool:
-    """Say whether a claim about this order may reach the merchant at all."""
-    is_open = order.expires_at is None or at < order.expires_at
-    if order.registered_at is None or not is_open or order.claimed_at is not None:
-        return False
-    return order.status in (OrderStatus.REGISTERED, OrderStatus.PENDING)
-
-
-def _claims_of_last_minute(route: Route, *, at: datetime) -> int:
-    """Count the told claims; the lock makes the limit exact although each order has its own."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))", [f"{route.merchant_id}{route.mode}"])
-    return Order.objects.filter(mode=route.mode, claimed_at__gt=at - timedelta(minutes=1)).count()
-
-
-def _tell_claim(route: Route, order: Order, claim: Claim, failure: Failure, *, at: datetime) -> None:
-    payment = Payment.objects.select_for_update().filter(order=order, imp_uid=claim.imp_uid).first() or Payment(
-        mode=order.mode, order=order, imp_uid=None, first_seen_at=at
-    )
-    view = view_claim(
-        failure,
-        id=encode("pay", payment.id),
-        version=payment.version + 1,
-        first_seen_at=payment.first_seen_at,
-    )
-    payment.status, payment.judgement = PaymentStatus.FAILED, {"verified": Verified.CLAIMED}
-    payment.fingerprint = f"claimed|{failure.code}"
-    order.claimed_at = at
-    payment.save()
-    _tell(route, order, payment, News(EventType(event_type_for(failure)), view, Cause.LANDING), at=at)
-    payment.save()
-    order.save()
 
 
 def lock_order(mode: str, merchant_uid: str, *, at: datetime) -> Order:
@@ -161,7 +99,12 @@ def lock_order(mode: str, merchant_uid: str, *, at: datetime) -> Order:
 def lock_payment(order: Order, imp_uid: str, *, at: datetime) -> Payment:
     """Return the payment's row, made if missing, locked. One payment belongs to one order for ever."""
     new = Payment(
-        mode=order.mode, order=order, imp_uid=imp_uid, status=PaymentStatus.PENDING, judgement={}, first_seen_at=at
+        mode=order.mode,
+        order=order,
+        imp_uid=imp_uid,
+        status=PaymentStatus.PENDING,
+        judgement={},
+        first_seen_at=at,
     )
     Payment.objects.bulk_create([new], ignore_conflicts=True)
     return Payment.objects.select_for_update().get(mode=order.mode, imp_uid=imp_uid)
@@ -193,7 +136,7 @@ def _apply(
         _write(order, payment, judgement, others)
         if news := _news(payment, judgement, snapshot, others, cause):
             payment.fingerprint = judgement.fingerprint
-            _tell(route, order, payment, news, at=at)
+            tell(route, order, payment, news, at=at)
     payment.save()
     order.save()
     _owe_next_question(route, payment, snapshot, judgement, at=at)
@@ -278,7 +221,7 @@ def _cause(payment: Payment, judgement: Judgement, cause: Cause, *, late: bool) 
     return Cause.LATE_APPROVAL if late else cause
 
 
-def _tell(route: Route, order: Order, payment: Payment, news: News, *, at: datetime) -> None:
+def tell(route: Route, order: Order, payment: Payment, news: News, *, at: datetime) -> None:
     """Freeze the event, owe its deliveries, and note on the rows, which the caller saves, what has been said."""
     event = _freeze(route, order, payment, news, at=at)
     event.save(force_insert=True)

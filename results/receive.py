@@ -9,16 +9,18 @@ import os
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, cast
 from uuid import UUID
 
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db import Error, connection
 from psycopg import sql
+from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
 
 from results.core.claim import MAX_BYTES, Claim
 from tenants.fields import new_id
-from tenants.routing import KEY_STILL_OPENS, Route
+from tenants.routing import KEY_STILL_OPENS, Route, twice_if_cut_off
 
 RAW_KEPT: Final = timedelta(days=30)
 
@@ -69,13 +71,12 @@ def record(route: Route, arrival: Arrival, *, at: datetime) -> UUID | None:
     """
     statement, values = _statement(route), _values(route, arrival, at=at)
     try:
-        return _insert(statement, values)
-    except (OperationalError, InterfaceError):
+        return twice_if_cut_off(partial(_insert, statement, values))
+    except Error as error:
         connection.close()
-    try:
-        return _insert(statement, values)
-    except DatabaseError as error:
-        connection.close()
+        if isinstance(error.__cause__, UniqueViolation):
+            # The ids are random: only our own first try can hold them, cut off after it was committed.
+            return cast(UUID, values["id"])
         raise NotRecorded(type(error).__name__) from error
 
 
@@ -114,7 +115,6 @@ def _values(route: Route, arrival: Arrival, *, at: datetime) -> dict[str, Any]:
         "settled_at": None if owes_a_question else at,
         "verify": owes_a_question,
     }
-
 
 
 def seal_raw(route: Route, raw: bytes, *, row: UUID) -> bytes | None:

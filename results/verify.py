@@ -6,23 +6,21 @@ payment that a batch did not hold, but for one last look (fact: PortOne V1 API d
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
 from django.conf import settings
-from django.db.models import Max, Q
 
 from results import duties
-from results.core.claim import Claim, Outcome
-from results.core.freshness import AskAt, AskNow, Settled, needs_question
+from results.claims import Told, may_tell_claim, publish_claim
 from results.core.schedule import after_refusal, after_silence, after_unknown, next_question
 from results.core.snapshot import Snapshot
-from results.core.words import Cause, PaymentStatus
+from results.core.words import PaymentStatus
 from results.duties import Taken
-from results.models import Notification, Order, Payment, Verification
+from results.models import Order, Payment, Verification
 from results.portone import (
     Access,
     Found,
@@ -34,7 +32,8 @@ from results.portone import (
     open_access,
 )
 from results.portone.client import BATCH, KeepToken
-from results.publish import Told, may_tell_claim, publish_claim, publish_snapshot
+from results.publish import publish_snapshot
+from results.questions import Question, Reason, gather, read_reasons, settle
 from tenants.fields import new_id
 from tenants.models import Credential
 from tenants.routing import Route, Threads
@@ -43,42 +42,8 @@ log = structlog.get_logger()
 
 RAW_KEPT: Final = timedelta(days=30)
 SINGLES_AT_ONCE: Final = 8
-LAST_LOOK: Final = 3  # tries: still unknown after the refetch at 15 s
 TOO_MANY_CLAIMS: Final = timedelta(minutes=1)
 Answer = Verification.Answer
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why a question is asked: the duty, and the notification or payment it refers to."""
-
-    duty: Taken
-    claim: Claim | None = None
-    notification: Notification | None = None
-    payment: Payment | None = None
-
-    @property
-    def wants_telling(self) -> bool:
-        """True for a landing that says itself that nothing was paid, of which PortOne sends no webhook."""
-        is_landing = self.notification is not None and self.notification.kind == Notification.Kind.LANDING
-        return is_landing and self.claim is not None and self.claim.outcome == Outcome.FAILED
-
-
-@dataclass(slots=True)
-class Question:
-    """One payment, or one order, that PortOne is to be asked about, for all the reasons at hand."""
-
-    imp_uid: str | None
-    merchant_uid: str | None
-    reasons: list[Reason] = field(default_factory=list)
-    last_look: bool = False
-
-    @property
-    def cause(self) -> Cause:
-        kinds = {reason.notification.kind for reason in self.reasons if reason.notification}
-        if Notification.Kind.WEBHOOK in kinds:
-            return Cause.WEBHOOK
-        return Cause.LANDING if kinds else Cause.RECONCILIATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,124 +93,6 @@ def prepare(route: Route, taken: Sequence[Taken], *, at: datetime) -> Round | No
     return Round(route, open_access(credential, route.open_vault()), tuple(questions))
 
 
-def read_reasons(taken: Sequence[Taken]) -> list[Reason]:
-    """Return the reasons that still stand."""
-    references = [duty.reference for duty in taken]
-    notifications = {row.id: row for row in Notification.objects.unsettled().filter(id__in=references)}
-    payments = {row.id: row for row in Payment.objects.filter(id__in=references).exclude(imp_uid=None)}
-    reasons = []
-    for duty in taken:
-        if note := notifications.get(duty.reference):
-            claim = Claim.from_json(note.imp_uid, note.merchant_uid, note.claim)
-            reasons.append(Reason(duty, claim=claim, notification=note))
-        elif payment := payments.get(duty.reference):
-            reasons.append(Reason(duty, payment=payment))
-    return reasons
-
-
-def gather(route: Route, reasons: Sequence[Reason], *, at: datetime) -> list[Question]:
-    """Put the reasons for the same payment together, after settling and putting off what freshness allows."""
-    past = read_past(route.mode, reasons)
-    questions: dict[str, Question] = {}
-    settled: list[Reason] = []
-    later: dict[int, datetime] = {}
-    for reason in reasons:
-        imp_uid, merchant_uid = _named(reason)
-        match past.need(reason, at=at):
-            case Settled():
-                settled.append(reason)
-            case AskAt(moment):
-                later[reason.duty.id] = moment
-            case AskNow():
-                key = imp_uid or f"order {merchant_uid}"
-                question = questions.setdefault(key, Question(imp_uid, merchant_uid))
-                question.reasons.append(reason)
-    settle(settled, at=at)
-    duties.put_off(later)
-    if route.livemode:
-        mark_last_looks(route.mode, questions.values())
-    return list(questions.values())
-
-
-def _named(reason: Reason) -> tuple[str | None, str | None]:
-    """Return the payment's id, or the order's when there is no payment's."""
-    if reason.payment:
-        return reason.payment.imp_uid, None
-    assert reason.claim is not None  # a reason has a payment or a claim
-    return reason.claim.imp_uid, None if reason.claim.imp_uid else reason.claim.askable_order
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """What was asked and answered before about the payments and orders at hand."""
-
-    newest: dict[str, Snapshot]
-    asked: dict[str, datetime]
-    found_orders: dict[str, datetime]
-    asked_orders: dict[str, datetime]
-
-    def need(self, reason: Reason, *, at: datetime) -> AskNow | AskAt | Settled:
-        """Say what a reason needs. A landing that is to be told needs an answer from after its waiting time."""
-        if reason.notification is None or reason.claim is None:
-            return AskNow()
-        imp_uid, order = _named(reason)
-        newest = self.newest.get(imp_uid or "")
-        answered = newest.asked_at if newest else self.found_orders.get(order or "")
-        told_from = reason.notification.received_at + settings.CLAIM_DELAY
-        if reason.wants_telling and answered and at >= told_from and not _is_outcome(newest):
-            return AskNow()
-        return needs_question(
-            reason.claim,
-            is_landing=reason.notification.kind == Notification.Kind.LANDING,
-            received_at=reason.notification.received_at,
-            newest=newest,
-            answered_at=answered,
-            asked_at=self.asked.get(imp_uid) if imp_uid else self.asked_orders.get(order or ""),
-            at=at,
-        )
-
-
-def _is_outcome(newest: Snapshot | None) -> bool:
-    return newest is not None and (newest.status != "ready" or newest.virtual_account is not None)
-
-
-def read_past(mode: str, reasons: Sequence[Reason]) -> Past:
-    names = [_named(reason) for reason in reasons if reason.notification]
-    imp_uids = {imp_uid for imp_uid, _ in names if imp_uid}
-    orders = {order for _, order in names if order}
-    payments = Payment.objects.filter(mode=mode, imp_uid__in=imp_uids).exclude(snapshot=None)
-    asked = Verification.objects.filter(mode=mode, imp_uid__in=imp_uids)
-    found = Q(answer=Answer.FOUND)
-    about_orders = Verification.objects.filter(
-        mode=mode, merchant_uid__in=orders, question=Verification.Question.FIND_ALL
-    )
-    return Past(
-        newest={row.imp_uid or "": Snapshot.from_json(row.snapshot) for row in payments},
-        asked=_newest_of(asked, "imp_uid") if imp_uids else {},
-        found_orders=_newest_of(about_orders.filter(found), "merchant_uid") if orders else {},
-        asked_orders=_newest_of(about_orders, "merchant_uid") if orders else {},
-    )
-
-
-def _newest_of(rows: "Iterable[Verification]", name: str) -> dict[str, datetime]:
-    grouped = rows.values_list(name).annotate(newest=Max("asked_at"))  # type: ignore[attr-defined]
-    return dict(grouped)
-
-
-def mark_last_looks(mode: str, questions: Iterable[Question]) -> None:
-    """Mark the questions that may look once among test payments: long unknown, and for a registered order."""
-    tired = {
-        reason.claim.merchant_uid: question
-        for question in questions
-        for reason in question.reasons
-        if reason.claim and reason.claim.merchant_uid and question.imp_uid and reason.duty.tries == LAST_LOOK
-    }
-    if tired:
-        registered = Order.objects.filter(mode=mode, merchant_uid__in=tired).exclude(registered_at=None)
-        for merchant_uid in registered.values_list("merchant_uid", flat=True):
-            tired[merchant_uid].last_look = True
-
-
 async def ask(portone: PortOne, threads: Threads, round_: Round) -> list[Answered]:
     """Ask PortOne. Nothing is locked and no transaction is open meanwhile."""
     route, access = round_.route, round_.access
@@ -256,7 +103,9 @@ async def ask(portone: PortOne, threads: Threads, round_: Round) -> list[Answere
         )
 
     orders = [question for question in round_.questions if question.imp_uid is None]
-    alone = [question for question in round_.questions if question.imp_uid and (question.last_look or not route.livemode)]
+    alone = [
+        question for question in round_.questions if question.imp_uid and (question.last_look or not route.livemode)
+    ]
     together = [question for question in round_.questions if question.imp_uid and question not in alone]
     if len(together) == 1:
         alone, together = alone + together, []
@@ -295,9 +144,7 @@ async def _look_up(
             raise PaymentUnknown("PortOne knows no payment of this order")
         return tuple(found), Verification.Question.FIND_ALL
     include_sandbox = question.last_look or not route.livemode
-    one = await portone.payment(
-        access, question.imp_uid, include_sandbox=include_sandbox, keep_token=share_token
-    )
+    one = await portone.payment(access, question.imp_uid, include_sandbox=include_sandbox, keep_token=share_token)
     return (one,), Verification.Question.SINGLE
 
 
@@ -308,9 +155,7 @@ def _from_batch(question: Question, found: dict[str, Found], started: datetime) 
     return Answered(question, kind, answer, started, now, (one,) if one else ())
 
 
-def _unanswered(
-    question: Question, kind: Verification.Question, error: PortOneError, started: datetime
-) -> Answered:
+def _unanswered(question: Question, kind: Verification.Question, error: PortOneError, started: datetime) -> Answered:
     match error:
         case PaymentUnknown():
             answer = Answer.UNKNOWN
@@ -345,9 +190,7 @@ def publish_found(route: Route, answered: Answered, *, at: datetime) -> list[Pay
     orders = {reason.claim.merchant_uid for reason in question.reasons if reason.claim}
     for found in answered.found:
         named = found.snapshot.merchant_uid in orders
-        payment = publish_snapshot(
-            route, found.snapshot, cause=question.cause, named_by_claim=named, at=at
-        )
+        payment = publish_snapshot(route, found.snapshot, cause=question.cause, named_by_claim=named, at=at)
         published += [payment] if payment else []
     return published
 
@@ -390,7 +233,8 @@ def _ask_payment_again_at(reason: Reason, payments: Sequence[Payment], *, at: da
 
 def tell_claim(route: Route, reason: Reason, *, at: datetime) -> datetime | None:
     """Tell what a landing said of itself once it has waited; return when to try again, None when that is over."""
-    assert reason.notification is not None and reason.claim is not None
+    assert reason.notification is not None
+    assert reason.claim is not None
     told_from = reason.notification.received_at + settings.CLAIM_DELAY
     order = Order.objects.filter(mode=route.mode, merchant_uid=reason.claim.merchant_uid or "").first()
     if order is None or not may_tell_claim(order, at=at):
@@ -399,14 +243,6 @@ def tell_claim(route: Route, reason: Reason, *, at: datetime) -> datetime | None
         return told_from
     told = publish_claim(route, reason.claim, at=at)
     return at + TOO_MANY_CLAIMS if told is Told.LATER else None
-
-
-def settle(reasons: Sequence[Reason], *, at: datetime) -> None:
-    """Note that nothing more is to be asked on behalf of these."""
-    ids = [reason.notification.id for reason in reasons if reason.notification]
-    if ids:
-        Notification.objects.filter(id__in=ids).update(settled_at=at)
-    duties.done(reason.duty.id for reason in reasons)
 
 
 def keep_answers(route: Route, answers: Sequence[Answered]) -> None:
@@ -455,5 +291,3 @@ def log_answer(route: Route, answered: Answered) -> None:
         ms=round((answered.answered_at - answered.asked_at).total_seconds() * 1000),
         detail=answered.detail,
     )
-
-

@@ -69,7 +69,7 @@ class Worker:
     async def drain(self) -> None:
         """Do everything that is due now, and return when nothing is: for tests and commands."""
         async with await self._connect() as queue:
-            while await self._turn(queue) or self.tasks:
+            while await self._turn(queue) or self.tasks:  # noqa: ASYNC110  the queue is polled, as in run
                 await asyncio.sleep(0.002)
 
     async def _work(self, stop: asyncio.Event) -> None:
@@ -88,9 +88,12 @@ class Worker:
         """Take one turn's duties and set them going; return how many."""
         sending = max(0, DELIVERIES_IN_FLIGHT - self.deliveries.total())
         asking = QUESTIONS_A_TURN if self.rounds.total() < ROUNDS_IN_FLIGHT else 0
-        limits = dict.fromkeys(ASKING, asking) | dict.fromkeys(
-            (Duty.Kind.DELIVER, Duty.Kind.REDELIVER), min(DELIVERIES_A_TURN, sending)
-        )
+        limits = {
+            Duty.Kind.VERIFY.value: asking,
+            Duty.Kind.ASK.value: asking,
+            Duty.Kind.DELIVER.value: min(DELIVERIES_A_TURN, sending),
+            Duty.Kind.REDELIVER.value: min(DELIVERIES_A_TURN, sending),
+        }
         taken = await duties.take(queue, limits=limits, full=self._full_lanes(), at=datetime.now(UTC))
         asked = _by(lambda duty: duty.lane, (duty for duty in taken if duty.kind in ASKING))
         for lane, group in asked.items():

@@ -63,9 +63,7 @@ async def _run(conninfo: str, stop: asyncio.Event, threads: Threads, clockwork: 
         await running
 
 
-def _queuer(
-    connection: "psycopg.AsyncConnection[Any]", threads: Threads, clockwork: Sequence[Clockwork]
-) -> PgQueuer:
+def _queuer(connection: "psycopg.AsyncConnection[Any]", threads: Threads, clockwork: Sequence[Clockwork]) -> PgQueuer:
     driver = PsycopgDriver(connection)
     queries = Queries(
         driver,

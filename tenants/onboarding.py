@@ -1,5 +1,7 @@
 """How a merchant comes to be: its rows first, then its schema, outside any transaction, as often as it takes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -23,7 +25,7 @@ from tenants.models import (
 from tenants.models.keys import new_api_key
 from tenants.models.merchant import Policy, schema_name_for
 from tenants.models.route_key import new_route_key
-from tenants.routing import forget_route
+from tenants.routing import forget_route, inside
 from tenants.sealing import new_wrapped_data_key, open_vault
 
 log = structlog.get_logger()
@@ -55,9 +57,7 @@ def register_merchant(*, name: str, owner_email: str, language: str = "", actor:
         for mode in Mode.values:
             MerchantMode.objects.create(merchant=merchant, mode=mode)
             for kind in RouteKey.Kind.values:
-                RouteKey.objects.create(
-                    merchant=merchant, mode=mode, kind=kind, key=new_route_key(kind), created_at=at
-                )
+                RouteKey.objects.create(merchant=merchant, mode=mode, kind=kind, key=new_route_key(kind), created_at=at)
         user = User.objects.filter(email=owner_email.strip().lower()).first()
         user = user or User.objects.create_user(owner_email, created_at=at)
         Membership.objects.create(merchant=merchant, user=user, role=Membership.Role.OWNER, created_at=at)
@@ -68,19 +68,28 @@ def register_merchant(*, name: str, owner_email: str, language: str = "", actor:
 def provision(merchant: Merchant, *, at: datetime) -> Merchant:
     """Make a merchant's schema and bring it to date; may be called again after any failure.
 
-    Runs outside a transaction, because a failed migration inside one hides its own error. Two callers at once wait
-    for each other on an advisory lock.
+    Runs outside a transaction, because a failed migration inside one hides its own error: RuntimeError otherwise.
+    Two callers at once wait for each other.
     """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [merchant.schema_name])
-    try:
+    if connection.in_atomic_block:
+        raise RuntimeError("provision a merchant outside any transaction, after its rows are committed")
+    with _alone_with(merchant.schema_name):
         merchant.refresh_from_db()
         if merchant.state != Merchant.State.READY:
             _make_schema(merchant, at=at)
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [merchant.schema_name])
     return merchant
+
+
+@contextmanager
+def _alone_with(schema: str) -> Iterator[None]:
+    """Hold an advisory lock on a connection of its own: migrating closes Django's, and its locks with it."""
+    keeper = connection.copy()
+    try:
+        with keeper.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [schema])
+        yield
+    finally:
+        keeper.close()
 
 
 def provision_unfinished() -> None:
@@ -88,8 +97,8 @@ def provision_unfinished() -> None:
     for merchant in Merchant.objects.unfinished():
         try:
             provision(merchant, at=datetime.now(UTC))
-        except Exception:  # kept as the merchant's fault, and tried again next time
-            continue
+        except Exception as error:  # kept as the merchant's fault, and tried again next time
+            log.warning("still_unfinished", merchant=str(merchant.id), error=type(error).__name__)
 
 
 def _make_schema(merchant: Merchant, *, at: datetime) -> None:
@@ -98,7 +107,8 @@ def _make_schema(merchant: Merchant, *, at: datetime) -> None:
         with connection.cursor() as cursor:
             name = sql.Identifier(merchant.schema_name)
             cursor.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(name))
-        call_command("migrate_schemas", schema_name=merchant.schema_name, interactive=False, verbosity=0)
+        with inside("public"):  # a migration that fails would leave this thread in the merchant's schema
+            call_command("migrate_schemas", schema_name=merchant.schema_name, interactive=False, verbosity=0)
     except Exception as error:
         merchant.fault = f"{type(error).__name__}: {error}"[:500]
         _set_state(merchant, Merchant.State.FAILED)
@@ -133,7 +143,12 @@ def _issue_merchant_key(merchant: Merchant, mode: str, purpose: MerchantKey.Purp
     text = f"{purpose}_key_" + new_route_key("k")[3:]
     number = MerchantKey.objects.filter(merchant=merchant, mode=mode, purpose=purpose).count() + 1
     key = MerchantKey(
-        id=new_id(), merchant=merchant, mode=mode, purpose=purpose, kid=f"{purpose[0]}k_{number}", created_at=at
+        id=new_id(),
+        merchant=merchant,
+        mode=mode,
+        purpose=purpose,
+        kid=f"{purpose[0]}k_{number}",
+        created_at=at,
     )
     key.sealed = open_vault(merchant).seal(text.encode(), table="tenants_merchantkey", field="sealed", row=key.id)
     key.save()
@@ -152,9 +167,7 @@ def rotate_route_key(merchant: Merchant, mode: str, kind: str, *, actor: str, at
         old = RouteKey.objects.select_for_update().get(merchant=merchant, mode=mode, kind=kind, works_until=None)
         old.works_until = at + ROTATED_KEY_WORKS
         old.save(update_fields=["works_until"])
-        new = RouteKey.objects.create(
-            merchant=merchant, mode=mode, kind=kind, key=new_route_key(kind), created_at=at
-        )
+        new = RouteKey.objects.create(merchant=merchant, mode=mode, kind=kind, key=new_route_key(kind), created_at=at)
         _audit_key(merchant, "route_key.rotated", old, actor=actor, at=at)
     forget_route(old.key)
     return new

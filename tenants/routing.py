@@ -11,16 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from threading import Lock
 from functools import partial
+from threading import Lock
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from cachetools import TTLCache
-from django.db import close_old_connections
-from django_tenants.utils import schema_context
-
 import structlog
+from cachetools import TTLCache
+from django.db import InterfaceError, InternalError, OperationalError, close_old_connections, connection
+from django_tenants.utils import schema_context
 
 from tenants.encryption import SealingError, SealingKeyMissing, Vault
 from tenants.models import Merchant, MerchantMode, RouteKey
@@ -31,6 +30,9 @@ log = structlog.get_logger()
 T = TypeVar("T")
 REMEMBERED_SECONDS: Final = 30
 REMEMBERED_ROUTES: Final = 20_000
+LONGEST_KEY: Final = 40
+# What a step raises whose connection was cut, or now leads to a server that may no longer write.
+CUT_OFF: Final = (OperationalError, InterfaceError, InternalError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +68,39 @@ _modes: TTLCache[tuple[UUID, str], Route | None] = TTLCache(REMEMBERED_ROUTES, R
 
 # A condition for statements that act on a route: its key opens at this moment, whatever this process remembers.
 KEY_STILL_OPENS: Final = (
-    "SELECT 1 FROM public.tenants_routekey WHERE id = %(route_key)s"
-    " AND (works_until IS NULL OR works_until > %(at)s)"
+    "SELECT 1 FROM public.tenants_routekey WHERE id = %(route_key)s AND (works_until IS NULL OR works_until > %(at)s)"
 )
 
 
+def twice_if_cut_off(step: Callable[[], T]) -> T:
+    """Run a database step, and once more on a fresh connection if the lasting one turns out to be cut.
+
+    Hot paths ask this way in place of a health check, which would be a round trip for each request.
+    """
+    try:
+        return step()
+    except CUT_OFF:
+        connection.close()
+    return step()
+
+
 def find_route(key: str, *, kind: str, at: datetime) -> Route | None:
-    """Return where a route key leads, or None for an unknown, retired or wrong kind of key."""
+    """Return where a route key leads, or None for an unknown, retired or wrong kind of key.
+
+    Raises django.db.Error when it has to be looked up and the database fails twice.
+    """
+    if len(key) > LONGEST_KEY or not key.isascii() or "\x00" in key:
+        return None  # and is not remembered, since anybody can make up long ones
     with _lock:
         if (key, kind) in _routes:
             return _routes[key, kind]
-    route = _look_up(key, kind=kind, at=at)
+    route = twice_if_cut_off(partial(_look_up, key, kind=kind, at=at))
     with _lock:
         _routes[key, kind] = route
     return route
 
 
 def _look_up(key: str, *, kind: str, at: datetime) -> Route | None:
-    if not key.isascii() or "\x00" in key:
-        return None
     row = RouteKey.objects.select_related("merchant").filter(key=key, kind=kind).first()
     if row is None or row.merchant.state != Merchant.State.READY or row.merchant.closed_at:
         return None

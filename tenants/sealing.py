@@ -1,12 +1,16 @@
 """The key ring of this installation and each merchant's vault."""
 
+from collections.abc import Iterator
 from functools import lru_cache
+from typing import Final
 from uuid import UUID
 
 from django.conf import settings
 
 from tenants.encryption import KeyRing, Place, Vault, new_data_key
 from tenants.models import Merchant
+
+MERCHANTS_A_STEP: Final = 200
 
 
 @lru_cache(maxsize=4)
@@ -33,12 +37,23 @@ def open_vault(merchant: Merchant) -> Vault:
     return Vault(merchant.id, key_ring().unwrap(wrapped, data_key_place(merchant.id)))
 
 
+def merchants_with_keys(step: int = MERCHANTS_A_STEP) -> Iterator[Merchant]:
+    """Yield every merchant that was not shredded, oldest first, reading a step of rows at a time."""
+    last = UUID(int=0)
+    while rows := list(Merchant.objects.filter(id__gt=last).exclude(data_key=None).order_by("id")[:step]):
+        yield from rows
+        last = rows[-1].id
+
+
 def rewrap(merchant: Merchant) -> bool:
-    """Wrap a merchant's data key with the newest key of the ring; False when it already is."""
+    """Wrap a merchant's data key with the newest key of the ring; False when there is nothing to do.
+
+    Raises SealingKeyMissing or SealBroken.
+    """
     ring, wrapped = key_ring(), bytes(merchant.data_key or b"")
     if not wrapped or ring.is_current(wrapped):
         return False
     place = data_key_place(merchant.id)
-    merchant.data_key = ring.wrap(ring.unwrap(wrapped, place), place)
-    merchant.save(update_fields=["data_key"])
-    return True
+    renewed = ring.wrap(ring.unwrap(wrapped, place), place)
+    # Only over what was read: a data key that was shredded meanwhile must not come back.
+    return bool(Merchant.objects.filter(id=merchant.id, data_key=wrapped).update(data_key=renewed))

@@ -1,4 +1,4 @@
-"""What stories need: a real PostgreSQL, our web side on a real port, a worker, PortOne's simulator and two merchants."""
+"""What stories need: a real PostgreSQL, our web side on a port, a worker, PortOne's simulator and two merchants."""
 
 import asyncio
 import threading
@@ -55,8 +55,9 @@ def database(merchants: dict[str, Merchant], django_db_blocker: Any) -> Iterator
 
 
 def empty(merchants: dict[str, Merchant]) -> None:
-    tables = "attempt delivery event endpointsecret endpoint verification notification payment order".split()
-    public = "duty credential merchantkey apikey auditentry".split()
+    children_first = ("attempt", "delivery", "event", "endpointsecret", "endpoint", "verification", "notification")
+    tables = (*children_first, "payment", "order")
+    public = ["duty", "credential", "merchantkey", "apikey", "auditentry"]
     with connection.cursor() as cursor:
         for merchant in merchants.values():
             for table in tables:
@@ -94,9 +95,7 @@ def portone(settings: Any) -> Iterator[Simulator]:
         yield simulator
 
 
-def cast_of(
-    name: str, mode: str, merchants: dict[str, Merchant], portone: Simulator, web: str
-) -> Iterator[Cast]:
+def cast_of(name: str, mode: str, merchants: dict[str, Merchant], portone: Simulator, web: str) -> Iterator[Cast]:
     shop = Shop()
     with running_shop(shop) as shop_url:
         yield set_up(merchants[name], mode, portone=portone, shop=shop, shop_url=shop_url, web=web)
@@ -143,7 +142,7 @@ async def _work(until: Callable[[], bool] | None, seconds: float) -> None:
             stop = asyncio.Event()
             running = asyncio.create_task(worker.run(stop))
             ends = time.monotonic() + seconds
-            while not until() and time.monotonic() < ends:
+            while not until() and time.monotonic() < ends:  # noqa: ASYNC110  the condition is the test's own
                 await asyncio.sleep(0.01)
             stop.set()
             await running
@@ -161,5 +160,3 @@ def make_due(database: Any) -> Callable[[], None]:
         Duty.objects.update(due_at="2020-01-01T00:00:00Z")
 
     return make
-
-

@@ -112,9 +112,7 @@ def set_up(
 ) -> Cast:
     """Give a merchant's mode everything that a story needs."""
     at = datetime.now(UTC)
-    set_policy(
-        merchant, mode, policy="open", return_urls=[f"{shop_url}/orders/complete"], origins=[]
-    )
+    set_policy(merchant, mode, policy="open", return_urls=[f"{shop_url}/orders/complete"], origins=[])
     cast = Cast(merchant, mode, portone, shop, web, issue_keys(merchant, mode, actor="tests", at=at))
     credential = Credential(id=new_id(), merchant=merchant, mode=mode, created_at=at)
     seal_credential(credential, cast.route.open_vault(), imp_key=cast.imp_key, imp_secret="not-a-secret")
@@ -123,9 +121,7 @@ def set_up(
     portone.add_account(cast.imp_key, "not-a-secret", **notices | account)
     secret = add_endpoint(cast, f"{shop_url}/callback")
     cast.return_url = f"{shop_url}/orders/complete"
-    shop.configure(
-        signing_secret=secret.to_text(), return_key=cast.keys.return_key, return_url=cast.return_url
-    )
+    shop.configure(signing_secret=secret.to_text(), return_key=cast.keys.return_key, return_url=cast.return_url)
     return cast
 
 
@@ -139,5 +135,3 @@ def add_endpoint(cast: Cast, url: str, **fields: Any) -> SigningSecret:
 def parameters(imp_uid: str | None, order: str | None, **more: str) -> Mapping[str, str]:
     named = {"imp_uid": imp_uid, "merchant_uid": order}
     return {name: value for name, value in named.items() if value} | more
-
-

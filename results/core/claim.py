@@ -25,7 +25,7 @@ UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 # PortOne V1 names first, then those of V2 that its mobile SDKs use for the same things.
 NAMES = {
-    "imp_uid": ("imp_uid", "txId"),
+    "imp_uid": ("imp_uid", "txId", "tx_id"),
     "merchant_uid": ("merchant_uid", "paymentId", "payment_id"),
     "error_code": ("error_code", "code"),
     "error_message": ("error_msg", "message"),
@@ -35,7 +35,19 @@ NAMES = {
     "order_token": ("pw_order",),
 }
 FLAGS = ("imp_success", "success", "imp_status")
-LENGTHS = {"error_code": 64, "error_message": 900, "status": 32, "cancellation_id": 64, "event": 64, "order_token": MAX_TOKEN}
+MISSING = ("", "null", "undefined")
+V2_IDS = frozenset({"txId", "tx_id", "paymentId", "payment_id"})
+V2_ERRORS = ("code", "message")
+IDENTIFIERS = frozenset(NAMES["imp_uid"] + NAMES["merchant_uid"])
+JOINT = re.compile(rf"\?(?=(?:{'|'.join([*FLAGS, *(name for names in NAMES.values() for name in names)])})=)")
+LENGTHS = {
+    "error_code": 64,
+    "error_message": 900,
+    "status": 32,
+    "cancellation_id": 64,
+    "event": 64,
+    "order_token": MAX_TOKEN,
+}
 
 
 class Outcome(StrEnum):
@@ -99,35 +111,36 @@ def read_claim(*, query: str = "", content_type: str = "", body: bytes = b"") ->
     problems: list[str] = []
     if len(body) > MAX_BYTES or len(query) > MAX_BYTES:
         problems.append(TOO_LONG)
-    fields = _first_of_each(_read_body(content_type, body[:MAX_BYTES], problems))
-    for name, value in _first_of_each(_read_query(query[:MAX_BYTES])).items():
-        fields.setdefault(name, value)
+    pairs = _read_body(content_type, body[:MAX_BYTES], problems) + _read_query(query[:MAX_BYTES])
+    fields = _without_homonyms(_first_of_each(pairs))
     texts = {ours: _text(fields, theirs) for ours, theirs in NAMES.items()}
     imp_uid, merchant_uid = texts.pop("imp_uid"), texts.pop("merchant_uid")
+    # One PG on old browsers leaves its message percent-encoded.
+    texts["error_message"] = unquote(texts["error_message"] or "") or None
     return Claim(
         imp_uid=_imp_uid(imp_uid, problems),
         merchant_uid=_merchant_uid(merchant_uid, problems),
-        outcome=_outcome(fields, bool(texts["error_code"])),
+        outcome=_outcome(fields, code=texts["error_code"], message=texts["error_message"]),
         problems=tuple(problems),
         **{name: _printable(value, LENGTHS[name]) for name, value in texts.items()},
     )
 
 
 def _read_query(query: str) -> list[tuple[str, Any]]:
-    """Split a query. An app SDK appends `?imp_uid=…` to a URL that had a query already, so `?` separates too."""
-    if query.count("?") and "imp_uid=" in query:
-        query = query.replace("?imp_uid=", "&imp_uid=").replace("?merchant_uid=", "&merchant_uid=")
-    return _unfold(parse_qsl(query.lstrip("?"), keep_blank_values=True, errors="replace", max_num_fields=None))
+    """Split a query. An app SDK appends `?success=…` to a URL that had a query already, so `?` separates too."""
+    return _unfold(parse_qsl(JOINT.sub("&", query).lstrip("?"), keep_blank_values=True))
 
 
 def _unfold(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, Any]]:
-    """Split values that hold further pairs: one iOS flow returns `imp_uid=…%26merchant_uid=…`."""
+    """Split identifiers that hold further pairs: one iOS flow returns `imp_uid=…%26merchant_uid=…`.
+
+    Other values stay whole: a merchant's own `next=…` may hold the address of another order.
+    """
     unfolded: list[tuple[str, Any]] = []
     for name, value in pairs:
-        head, separator, tail = value.partition("&")
-        unfolded.append((name, head if separator and "=" in tail else value))
-        if separator and "=" in tail:
-            unfolded += parse_qsl(tail, keep_blank_values=True)
+        head, _, tail = value.partition("&") if name in IDENTIFIERS else (value, "", "")
+        unfolded.append((name, head if "=" in tail else value))
+        unfolded += parse_qsl(tail, keep_blank_values=True)
     return unfolded
 
 
@@ -151,28 +164,36 @@ def _read_body(content_type: str, body: bytes, problems: list[str]) -> list[tupl
 def _decode(content_type: str, body: bytes) -> str:
     message = Message()
     message["content-type"] = content_type.replace("\r", " ").replace("\n", " ")
-    charset = message.get_content_charset("utf-8")
     try:
-        return body.decode(charset, "replace")
-    except (LookupError, UnicodeError):
-        return body.decode("utf-8", "replace")
+        text = body.decode(message.get_content_charset("utf-8"), "replace")
+    except (LookupError, ValueError):  # an unknown charset, or no name of one at all
+        text = body.decode("utf-8", "replace")
+    return text.removeprefix("\ufeff")
 
 
 def _first_of_each(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Keep the first of repeated keys, as PortOne's own SDK does."""
+    """Keep the first of repeated keys, as PortOne's own SDK does. Scripts write a missing value as `null`."""
     first: dict[str, Any] = {}
     for name, value in pairs:
-        first.setdefault(name, value)
+        if value is not None and not (isinstance(value, str) and value.strip() in MISSING):
+            first.setdefault(name, value)
     return first
 
 
+def _without_homonyms(fields: dict[str, Any]) -> dict[str, Any]:
+    """Drop V2's names of errors where V2's ids are not: a merchant's own query often has a `code` of a coupon."""
+    if V2_IDS.isdisjoint(fields):
+        return {name: value for name, value in fields.items() if name not in V2_ERRORS}
+    return fields
+
+
 def _text(fields: Mapping[str, Any], names: Iterable[str]) -> str | None:
-    """Return the first of these fields that holds text. Scripts write a missing value as `null`."""
+    """Return the first of these fields that holds text, or a whole number as text."""
     for name in names:
         value = fields.get(name)
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
-        if isinstance(value, str) and value.strip() not in ("", "null", "undefined"):
+        if isinstance(value, str):
             return value.strip()
     return None
 
@@ -202,10 +223,11 @@ def _merchant_uid(value: str | None, problems: list[str]) -> str | None:
     return value
 
 
-def _outcome(fields: Mapping[str, Any], has_error: bool) -> Outcome:
-    said = {str(fields[name]).strip().lower() for name in FLAGS if fields.get(name) is not None} & {"true", "false"}
-    if len(said) > 1 or (said == {"true"} and has_error):
+def _outcome(fields: Mapping[str, Any], *, code: str | None, message: str | None) -> Outcome:
+    flags = [value for name in FLAGS if isinstance(value := fields.get(name), str | bool)]
+    said = {str(value).strip().lower() for value in flags} & {"true", "false"}
+    if len(said) > 1 or (said == {"true"} and code):
         return Outcome.CONTRADICTORY
     if said == {"true"}:
         return Outcome.SUCCEEDED
-    return Outcome.FAILED if said or has_error else Outcome.SILENT
+    return Outcome.FAILED if said or code or message else Outcome.SILENT

@@ -199,9 +199,7 @@ def _exact(value: Decimal, currency: str) -> Money | None:
         return None
 
 
-def _amounts(
-    snapshot: Snapshot, status: PaymentStatus, paid: Money | None, cancelled: Money | None
-) -> Amounts | None:
+def _amounts(snapshot: Snapshot, status: PaymentStatus, paid: Money | None, cancelled: Money | None) -> Amounts | None:
     if paid is None or cancelled is None:
         return None
     captured = paid.amount if money_has_moved(snapshot, status) else 0
@@ -237,9 +235,7 @@ def failure_of(snapshot: Snapshot) -> Failure:
     return classify_failure(pg=snapshot.pg, code=None, message=snapshot.fail_reason, source="portone")
 
 
-def event_type_of(
-    status: PaymentStatus, snapshot: Snapshot, failure: Failure | None, *, was_paid: bool
-) -> EventType:
+def event_type_of(status: PaymentStatus, snapshot: Snapshot, failure: Failure | None, *, was_paid: bool) -> EventType:
     """Return the name of the news that this status is."""
     match status:
         case PaymentStatus.PAID:
@@ -275,9 +271,7 @@ def is_final(snapshot: Snapshot, status: PaymentStatus, *, at: datetime) -> bool
     return status in (PaymentStatus.FAILED, PaymentStatus.EXPIRED) and at > began + HORIZON
 
 
-def flags_of(
-    checks: Checks, around: Surroundings, snapshot: Snapshot, status: PaymentStatus
-) -> frozenset[Flag]:
+def flags_of(checks: Checks, around: Surroundings, snapshot: Snapshot, status: PaymentStatus) -> frozenset[Flag]:
     flags = set()
     if checks.uniqueness == Check.FAIL:
         flags.add(Flag.DUPLICATE_PAYMENT)

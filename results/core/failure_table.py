@@ -201,8 +201,5 @@ _WORDLIKE = 8
 # A redirect names no PG. A code that is a word means the same everywhere; `3001` does not (success at one,
 # cancelled at another), so short codes are read only when the PG is known.
 DISTINCT: dict[str, Code] = _PORTONE | {
-    code: meaning
-    for table in (_TOSS, _EXIMBAY, _NAVERPAY)
-    for code, meaning in table.items()
-    if len(code) >= _WORDLIKE
+    code: meaning for table in (_TOSS, _EXIMBAY, _NAVERPAY) for code, meaning in table.items() if len(code) >= _WORDLIKE
 }

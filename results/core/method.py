@@ -22,10 +22,10 @@ TYPES = {
     "wechat": MethodType.OVERSEAS_WALLET,
     "unionpay": MethodType.OVERSEAS_WALLET,
 }
-EASY_PAY = frozenset(
-    "samsung samsungpay kakaopay naverpay payco tosspay ssgpay lpay kpay applepay applypay skpay chai "
-    "naverpay_card naverpay_point pinpay kbapppay kbpay smilepay".split()
-)
+EASY_PAY = frozenset({
+    "samsung", "samsungpay", "kakaopay", "naverpay", "naverpay_card", "naverpay_point", "payco", "tosspay", "ssgpay",
+    "lpay", "kpay", "applepay", "skpay", "chai", "pinpay", "kbapppay", "kbpay", "smilepay",
+})  # fmt: skip
 CARD_KINDS = {"0": "credit", "1": "check"}
 VISIBLE_HEAD, VISIBLE_TAIL = 6, 4
 

@@ -84,9 +84,7 @@ class Page:
     discloses: bool = False
 
 
-def compose_page(
-    claim: Claim, payment: KnownPayment | None, *, answered: bool, settled: bool, at: datetime
-) -> Page:
+def compose_page(claim: Claim, payment: KnownPayment | None, *, answered: bool, settled: bool, at: datetime) -> Page:
     """Return the page of one landing.
 
     `answered`: PortOne answered a question that was sent after the landing. `settled`: nothing more will be
@@ -130,9 +128,7 @@ def may_disclose(claim: Claim, payment: KnownPayment, *, at: datetime) -> bool:
     return at < ends
 
 
-def _state_without_outcome(
-    claim: Claim, payment: KnownPayment | None, *, answered: bool, settled: bool
-) -> PageState:
+def _state_without_outcome(claim: Claim, payment: KnownPayment | None, *, answered: bool, settled: bool) -> PageState:
     """PortOne knows of no outcome: a customer who was sent back with an error hears what that error meant."""
     if answered and claim.outcome == Outcome.FAILED:
         return _claimed_state(claim)

@@ -37,7 +37,13 @@ def after_unknown(tries: int) -> timedelta | None:
 
 
 def next_question(
-    status: PaymentStatus, *, final: bool, tries: int, deadline: datetime | None, grace: timedelta, at: datetime
+    status: PaymentStatus,
+    *,
+    final: bool,
+    tries: int,
+    deadline: datetime | None,
+    grace: timedelta,
+    at: datetime,
 ) -> datetime | None:
     """Return when a payment in this state is asked about again, having been asked `tries` times; None for never.
 

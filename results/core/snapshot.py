@@ -120,6 +120,4 @@ def _account(kept: dict[str, Any]) -> VirtualAccount:
 
 
 def _cancellation(kept: dict[str, Any]) -> Cancellation:
-    return Cancellation(
-        **kept | {"amount": Decimal(kept["amount"]), "cancelled_at": _moment(kept["cancelled_at"])}
-    )
+    return Cancellation(**kept | {"amount": Decimal(kept["amount"]), "cancelled_at": _moment(kept["cancelled_at"])})

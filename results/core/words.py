@@ -113,8 +113,7 @@ class MethodType(StrEnum):
 def hears(patterns: list[str], event_type: str) -> bool:
     """Say whether an endpoint with these subscriptions is to hear the type. `payment.review.*` is a prefix."""
     return any(
-        event_type == pattern or (pattern.endswith("*") and event_type.startswith(pattern[:-1]))
-        for pattern in patterns
+        event_type == pattern or (pattern.endswith("*") and event_type.startswith(pattern[:-1])) for pattern in patterns
     )
 
 

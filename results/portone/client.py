@@ -63,9 +63,7 @@ class PortOne:
     ) -> None:
         await self._http.aclose()
 
-    async def payment(
-        self, access: Access, imp_uid: str, *, include_sandbox: bool, keep_token: KeepToken
-    ) -> Found:
+    async def payment(self, access: Access, imp_uid: str, *, include_sandbox: bool, keep_token: KeepToken) -> Found:
         """Ask about one payment; raise PaymentUnknown, PortOneRefused or PortOneUnavailable."""
         query = {"include_sandbox": "true"} if include_sandbox else {}
         asked_at, answer = await self._ask(access, f"/payments/{quote(imp_uid, safe='')}", query, keep_token)
@@ -74,9 +72,7 @@ class PortOne:
             raise PortOneUnavailable("the answer is about another payment")
         return found
 
-    async def payments(
-        self, access: Access, imp_uids: Sequence[str], *, keep_token: KeepToken
-    ) -> dict[str, Found]:
+    async def payments(self, access: Access, imp_uids: Sequence[str], *, keep_token: KeepToken) -> dict[str, Found]:
         """Ask about up to 100 payments at once. What is missing from the result is unknown: test payments are."""
         query = [("imp_uid[]", imp_uid) for imp_uid in imp_uids[:BATCH]]
         try:
@@ -96,9 +92,7 @@ class PortOne:
         found = [_found(payment, asked_at) for payment in payments]
         return [one for one in found if one.snapshot.merchant_uid == merchant_uid]
 
-    async def _ask(
-        self, access: Access, path: str, query: Any, keep_token: KeepToken
-    ) -> tuple[datetime, Any]:
+    async def _ask(self, access: Access, path: str, query: Any, keep_token: KeepToken) -> tuple[datetime, Any]:
         """Return when the question was sent and the envelope's `response`."""
         try:
             async with asyncio.timeout(self._deadline):

@@ -1,9 +1,9 @@
 """What can go wrong with a question to PortOne, split by what is to be done next. None of them says `failed`.
 
-    PortOneError
-    ├── PortOneUnavailable   no usable answer: ask again later
-    ├── PortOneRefused       the keys are refused: only the merchant can mend this
-    └── PaymentUnknown       PortOne answered that it knows no such payment: ask again later, a few times
+PortOneError
+├── PortOneUnavailable   no usable answer: ask again later
+├── PortOneRefused       the keys are refused: only the merchant can mend this
+└── PaymentUnknown       PortOne answered that it knows no such payment: ask again later, a few times
 """
 
 

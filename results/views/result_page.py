@@ -196,9 +196,7 @@ def was_answered(notification: Notification) -> bool:
     ).exists()
 
 
-def draw(
-    request: HttpRequest, shown: Shown, *, at: datetime, opaque: str = "", status: int = 200
-) -> HttpResponse:
+def draw(request: HttpRequest, shown: Shown, *, at: datetime, opaque: str = "", status: int = 200) -> HttpResponse:
     """Draw the page in the customer's language."""
     language = choose_language(request, shown.route)
     with translation.override(language):

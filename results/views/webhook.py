@@ -9,9 +9,9 @@ from django.views.decorators.http import require_POST
 
 from results.core.claim import TOO_LONG, Claim
 from results.receive import Arrival, Kind, NotRecorded, record
-from results.views.door import read_capped, source_address
+from results.views.door import open_door, read_capped, source_address
 from tenants.models import RouteKey
-from tenants.routing import find_route, forget_route
+from tenants.routing import forget_route
 
 log = structlog.get_logger()
 
@@ -21,13 +21,10 @@ log = structlog.get_logger()
 def webhook(request: HttpRequest, webhook_key: str) -> HttpResponse:
     """Record what PortOne says about a payment; what it says is believed only after a question."""
     at = datetime.now(UTC)
-    route = find_route(webhook_key, kind=RouteKey.Kind.WEBHOOK, at=at)
-    if route is None:
-        raise Http404
-    claim, raw = read_capped(request)
-    arrival = Arrival(Kind.WEBHOOK, claim, raw, address=source_address(request))
     try:
-        recorded = record(route, arrival, at=at)
+        route = open_door(webhook_key, kind=RouteKey.Kind.WEBHOOK, at=at)
+        claim, raw = read_capped(request)
+        recorded = record(route, Arrival(Kind.WEBHOOK, claim, raw, source_address(request)), at=at)
     except NotRecorded as error:
         log.error("notification_not_recorded", kind="webhook", error=str(error))
         return JsonResponse({"error": "We could not record this. Please send it again."}, status=503)

@@ -50,7 +50,10 @@ class Merchant(TenantMixin):
     fault = models.TextField(blank=True, help_text="why the last provisioning failed")
     data_key = SealedField(null=True, help_text="wrapped by the key ring; deleted to shred")
     language = models.CharField(
-        max_length=2, choices=Language.choices, blank=True, help_text="of the customer's page; empty: the browser's"
+        max_length=2,
+        choices=Language.choices,
+        blank=True,
+        help_text="of the customer's page; empty: the browser's",
     )
     created_at = models.DateTimeField()
     ready_at = models.DateTimeField(null=True)

@@ -303,6 +303,18 @@ def test_a_hidden_page_does_not_ask(phone: Tab, shop: Shop) -> None:
         turn(phone, hidden=False)
 
 
+def test_a_page_that_opens_in_the_background_does_not_ask(phone: Tab, shop: Shop) -> None:
+    """A page that nobody has looked at yet does not ask."""
+    shop.state = PageState.CONFIRMING
+    phone.clock.install(time=AT)
+    phone.add_init_script("Object.defineProperty(document, 'hidden', {value: true})")
+    phone.goto(shop.address)
+
+    phone.clock.run_for(60_000)
+
+    assert shop.asked == []
+
+
 def turn(tab: Tab, *, hidden: bool) -> None:
     """Turn a tab to the background or back, as the browser reports it to the page."""
     tab.evaluate(

@@ -19,6 +19,7 @@ def korea(month: int, day: int, hour: int, minute: int = 0, *, year: int = 2026,
     ("expires_at", "korean", "english"),
     [
         (korea(11, 22, 15), "오늘 오후 3:00까지", "by 3:00 pm today"),
+        (korea(11, 23, 13), "내일 오후 1:00까지", "by 1:00 pm tomorrow"),
         (korea(11, 22, 19, 30), "오늘 저녁 7:30까지", "by 7:30 pm today"),
         (korea(11, 22, 23, 59, second=59), "오늘 밤 11:59까지", "by 11:59 pm today"),
         (korea(11, 23, 0), "오늘 밤 12:00까지", "by midnight at the end of today"),

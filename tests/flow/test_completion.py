@@ -69,7 +69,10 @@ def test_window_closed_by_the_customer_is_told_as_a_claim(bakery: Cast, run_work
     bakery.portone.abandon(imp_uid)
 
     bakery.lands(
-        imp_uid=imp_uid, merchant_uid="order-4", imp_success="false", error_msg="사용자가 결제를 취소하였습니다"
+        imp_uid=imp_uid,
+        merchant_uid="order-4",
+        imp_success="false",
+        error_msg="사용자가 결제를 취소하였습니다",
     )
     run_worker(until=lambda: bakery.told("order-4") != [])
 
@@ -83,7 +86,9 @@ def test_a_claim_about_an_order_nobody_registered_is_not_told(bakery: Cast, run_
     """Anybody can write a redirect: without a registered order its word reaches no merchant."""
     imp_uid = bakery.opens_window("order-4")
 
-    bakery.lands(imp_uid=imp_uid, merchant_uid="order-4", imp_success="false", error_msg="사용자가 결제를 취소")
+    bakery.lands(
+        imp_uid=imp_uid, merchant_uid="order-4", imp_success="false", error_msg="사용자가 결제를 취소"
+    )
     run_worker()
 
     assert bakery.published() == []

@@ -18,7 +18,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         add_merchant_options(parser)
-        parser.add_argument("--order", required=True, help="the shop's own number (merchant_uid), 40 characters at most")
+        parser.add_argument(
+            "--order", required=True, help="the shop's own number (merchant_uid), 40 characters at most"
+        )
         parser.add_argument("--amount", required=True, type=int, help="minor units: 64900 is ₩64,900; 1420 is $14.20")
         parser.add_argument("--currency", default="KRW")
 

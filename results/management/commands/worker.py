@@ -14,8 +14,8 @@ from psycopg.conninfo import make_conninfo
 
 from results.outbound import GuardedClient
 from results.portone import PortOne
-from results.worker import DATABASE_THREADS, DELIVERIES_IN_FLIGHT, Worker
 from results.retention import forget_expired_everywhere
+from results.worker import DATABASE_THREADS, DELIVERIES_IN_FLIGHT, Worker
 from tenants import jobs
 from tenants.jobs import Clockwork
 from tenants.onboarding import provision_unfinished

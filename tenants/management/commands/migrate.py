@@ -44,9 +44,7 @@ def schemas_behind(schemas: list[str]) -> list[str]:
 
 
 def _behind(schemas: list[str], known: list[str]) -> list[str]:
-    one = sql.SQL(
-        "SELECT {literal} FROM {table} WHERE app = {app} AND name = ANY({known}) HAVING count(*) < {count}"
-    )
+    one = sql.SQL("SELECT {literal} FROM {table} WHERE app = {app} AND name = ANY({known}) HAVING count(*) < {count}")
     parts = [
         one.format(
             literal=sql.Literal(schema),

@@ -1,13 +1,16 @@
 """Serve the web side: WSGI under Granian."""
 
+import socket
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any, Final
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from granian import Granian
 from granian.constants import Interfaces
+
+from config.env import Fault, parse_address
 
 GRACE_SECONDS: Final = 15  # what is being answered is finished; a stop takes 20 s at most
 
@@ -17,16 +20,17 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         host, port = settings.BIND
-        parser.add_argument("--bind", default=f"{host}:{port}", help="host:port (default: BIND)")
+        default = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        parser.add_argument("--bind", default=default, help="host:port (default: BIND)")
         parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
         parser.add_argument("--threads", type=int, default=4, help="threads of each process (default: 4)")
 
     def handle(self, *, bind: str, workers: int, threads: int, **options: Any) -> None:
-        host, _, port = bind.rpartition(":")
+        host, port = read_bind(bind)
         Granian(
             "config.wsgi:application",
-            address=host.strip("[]") or "127.0.0.1",
-            port=int(port),
+            address=host,
+            port=port,
             interface=Interfaces.WSGI,
             workers=workers,
             blocking_threads=threads,
@@ -38,3 +42,19 @@ class Command(BaseCommand):
             static_path_route=[settings.STATIC_URL.rstrip("/")],
             static_path_mount=[Path(settings.BASE_DIR) / "config" / "static"],
         ).serve()
+
+
+def read_bind(bind: str) -> tuple[str, int]:
+    """Return host and port if they can be listened on; CommandError says what stands in the way.
+
+    Granian lets two servers share a port, and each would then get a part of the other's requests.
+    """
+    try:
+        host, port = parse_address(bind)
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except Fault as fault:
+        raise CommandError(f"--bind {bind} {fault}; such as 127.0.0.1:8000") from None
+    except OSError as error:
+        reason = (error.strerror or "").partition(" (")[0]
+        raise CommandError(f"--bind {bind}: {reason}; stop what listens there, or choose another") from None
+    return host, port

@@ -1,0 +1,179 @@
+"""What is to be asked? From duties to questions: each payment once, and nothing that is settled already."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from django.conf import settings
+from django.db.models import Max, Q
+
+from results import duties
+from results.core.claim import Claim, Outcome
+from results.core.freshness import AskAt, AskNow, Settled, needs_question
+from results.core.snapshot import Snapshot
+from results.core.words import Cause
+from results.duties import Taken
+from results.models import Notification, Order, Payment, Verification
+from tenants.routing import Route
+
+LAST_LOOK: Final = 3  # tries: still unknown after the refetch at 15 s
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a question is asked: the duty, and the notification or payment it refers to."""
+
+    duty: Taken
+    claim: Claim | None = None
+    notification: Notification | None = None
+    payment: Payment | None = None
+
+    @property
+    def wants_telling(self) -> bool:
+        """True for a landing that says itself that nothing was paid, of which PortOne sends no webhook."""
+        is_landing = self.notification is not None and self.notification.kind == Notification.Kind.LANDING
+        return is_landing and self.claim is not None and self.claim.outcome == Outcome.FAILED
+
+
+@dataclass(slots=True)
+class Question:
+    """One payment, or one order, that PortOne is to be asked about, for all the reasons at hand."""
+
+    imp_uid: str | None
+    merchant_uid: str | None
+    reasons: list[Reason] = field(default_factory=list)
+    last_look: bool = False
+
+    @property
+    def cause(self) -> Cause:
+        kinds = {reason.notification.kind for reason in self.reasons if reason.notification}
+        if Notification.Kind.WEBHOOK in kinds:
+            return Cause.WEBHOOK
+        return Cause.LANDING if kinds else Cause.RECONCILIATION
+
+
+def read_reasons(taken: Sequence[Taken]) -> list[Reason]:
+    """Return the reasons that still stand."""
+    references = [duty.reference for duty in taken]
+    notifications = {row.id: row for row in Notification.objects.unsettled().filter(id__in=references)}
+    payments = {row.id: row for row in Payment.objects.filter(id__in=references).exclude(imp_uid=None)}
+    reasons = []
+    for duty in taken:
+        if note := notifications.get(duty.reference):
+            claim = Claim.from_json(note.imp_uid, note.merchant_uid, note.claim)
+            reasons.append(Reason(duty, claim=claim, notification=note))
+        elif payment := payments.get(duty.reference):
+            reasons.append(Reason(duty, payment=payment))
+    return reasons
+
+
+def gather(route: Route, reasons: Sequence[Reason], *, at: datetime) -> list[Question]:
+    """Put the reasons for the same payment together, after settling and putting off what freshness allows."""
+    past = read_past(route.mode, reasons)
+    questions: dict[str, Question] = {}
+    settled: list[Reason] = []
+    later: dict[int, datetime] = {}
+    for reason in reasons:
+        imp_uid, merchant_uid = _named(reason)
+        match past.need(reason, at=at):
+            case Settled():
+                settled.append(reason)
+            case AskAt(moment):
+                later[reason.duty.id] = moment
+            case AskNow():
+                key = imp_uid or f"order {merchant_uid}"
+                question = questions.setdefault(key, Question(imp_uid, merchant_uid))
+                question.reasons.append(reason)
+    settle(settled, at=at)
+    duties.put_off(later)
+    if route.livemode:
+        mark_last_looks(route.mode, questions.values())
+    return list(questions.values())
+
+
+def _named(reason: Reason) -> tuple[str | None, str | None]:
+    """Return the payment's id, or the order's when there is no payment's."""
+    if reason.payment:
+        return reason.payment.imp_uid, None
+    assert reason.claim is not None  # a reason has a payment or a claim
+    return reason.claim.imp_uid, None if reason.claim.imp_uid else reason.claim.askable_order
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What was asked and answered before about the payments and orders at hand."""
+
+    newest: dict[str, Snapshot]
+    asked: dict[str, datetime]
+    found_orders: dict[str, datetime]
+    asked_orders: dict[str, datetime]
+
+    def need(self, reason: Reason, *, at: datetime) -> AskNow | AskAt | Settled:
+        """Say what a reason needs. A landing that is to be told needs an answer from after its waiting time."""
+        if reason.notification is None or reason.claim is None:
+            return AskNow()
+        imp_uid, order = _named(reason)
+        newest = self.newest.get(imp_uid or "")
+        answered = newest.asked_at if newest else self.found_orders.get(order or "")
+        told_from = reason.notification.received_at + settings.CLAIM_DELAY
+        if reason.wants_telling and answered and at >= told_from and not _is_outcome(newest):
+            return AskNow()
+        return needs_question(
+            reason.claim,
+            is_landing=reason.notification.kind == Notification.Kind.LANDING,
+            received_at=reason.notification.received_at,
+            newest=newest,
+            answered_at=answered,
+            asked_at=self.asked.get(imp_uid) if imp_uid else self.asked_orders.get(order or ""),
+            at=at,
+        )
+
+
+def _is_outcome(newest: Snapshot | None) -> bool:
+    return newest is not None and (newest.status != "ready" or newest.virtual_account is not None)
+
+
+def read_past(mode: str, reasons: Sequence[Reason]) -> Past:
+    names = [_named(reason) for reason in reasons if reason.notification]
+    imp_uids = {imp_uid for imp_uid, _ in names if imp_uid}
+    orders = {order for _, order in names if order}
+    payments = Payment.objects.filter(mode=mode, imp_uid__in=imp_uids).exclude(snapshot=None)
+    asked = Verification.objects.filter(mode=mode, imp_uid__in=imp_uids)
+    found = Q(answer=Verification.Answer.FOUND)
+    about_orders = Verification.objects.filter(
+        mode=mode, merchant_uid__in=orders, question=Verification.Question.FIND_ALL
+    )
+    return Past(
+        newest={row.imp_uid or "": Snapshot.from_json(row.snapshot) for row in payments if row.snapshot},
+        asked=_newest_of(asked, "imp_uid") if imp_uids else {},
+        found_orders=_newest_of(about_orders.filter(found), "merchant_uid") if orders else {},
+        asked_orders=_newest_of(about_orders, "merchant_uid") if orders else {},
+    )
+
+
+def _newest_of(rows: "Iterable[Verification]", name: str) -> dict[str, datetime]:
+    grouped = rows.values_list(name).annotate(newest=Max("asked_at"))  # type: ignore[attr-defined]
+    return dict(grouped)
+
+
+def mark_last_looks(mode: str, questions: Iterable[Question]) -> None:
+    """Mark the questions that may look once among test payments: long unknown, and for a registered order."""
+    tired = {
+        reason.claim.merchant_uid: question
+        for question in questions
+        for reason in question.reasons
+        if reason.claim and reason.claim.merchant_uid and question.imp_uid and reason.duty.tries == LAST_LOOK
+    }
+    if tired:
+        registered = Order.objects.filter(mode=mode, merchant_uid__in=tired).exclude(registered_at=None)
+        for merchant_uid in registered.values_list("merchant_uid", flat=True):
+            tired[merchant_uid].last_look = True
+
+
+def settle(reasons: Sequence[Reason], *, at: datetime) -> None:
+    """Note that nothing more is to be asked on behalf of these."""
+    ids = [reason.notification.id for reason in reasons if reason.notification]
+    if ids:
+        Notification.objects.filter(id__in=ids).update(settled_at=at)
+    duties.done(reason.duty.id for reason in reasons)

@@ -1,0 +1,122 @@
+"""The load generator, a process of its own: keep-alive connections that each send the next request at once.
+
+Reads one Load as JSON on standard input, prints one Outcome as JSON. Closed loop, so it measures what is accepted.
+"""
+
+import asyncio
+import json
+import random
+import re
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+
+LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+HEAD_ENDS = b"\r\n\r\n"
+WARMING = 0.3  # seconds that are not counted
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What to send. `%(imp_uid)s` and `%(order)s` in a target or body become new ones in each request."""
+
+    port: int
+    targets: list[str]
+    body: str
+    status: int
+    seconds: float
+    connections: int = 16
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How many were answered: within the time that counts, and in all."""
+
+    counted: int = 0
+    answered: int = 0
+    seconds: float = 0.0
+    refused: list[str] = field(default_factory=list)
+
+    @property
+    def rate(self) -> float:
+        return self.counted / self.seconds
+
+
+def run_load(load: Load) -> Outcome:
+    """Let the generator send, in its own process; raise RuntimeError when anything was not accepted."""
+    command = [sys.executable, "-m", "tests.bench.load"]
+    done = subprocess.run(command, input=json.dumps(asdict(load)), capture_output=True, text=True, check=True)
+    outcome = Outcome(**json.loads(done.stdout))
+    if outcome.refused:
+        raise RuntimeError(f"{load.targets[0]}: expected {load.status}, got {outcome.refused[0]!r}")
+    return outcome
+
+
+class Caller(asyncio.Protocol):
+    """One connection: sends, waits for the whole answer, sends the next."""
+
+    def __init__(self, load: Load, outcome: Outcome, *, counts_from: float, ends: float) -> None:
+        self.load, self.outcome = load, outcome
+        self.counts_from, self.ends = counts_from, ends
+        self.closed = asyncio.get_running_loop().create_future()
+        self.heard = b""
+        self.number = random.getrandbits(60)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.send()
+
+    def send(self) -> None:
+        self.number += 1
+        named = {"imp_uid": f"imp_{self.number}", "order": f"order-{self.number}"}
+        target = random.choice(self.load.targets) % named
+        body = (self.load.body % named).encode()
+        lines = f"{'POST' if body else 'GET'} {target} HTTP/1.1\r\nhost: 127.0.0.1\r\nuser-agent: bench\r\n"
+        if body:
+            lines += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
+        self.transport.write(f"{lines}\r\n".encode() + body)
+
+    def data_received(self, data: bytes) -> None:
+        self.heard += data
+        head, ends, body = self.heard.partition(HEAD_ENDS)
+        length = LENGTH.search(head) if ends else None
+        if not ends or (length and len(body) < int(length[1])):
+            return
+        self.heard = b""
+        self.answered(head)
+
+    def answered(self, head: bytes) -> None:
+        now = time.perf_counter()
+        self.outcome.answered += 1
+        self.outcome.counted += self.counts_from <= now < self.ends
+        if int(head[9:12]) != self.load.status:
+            self.outcome.refused.append(head.decode("ascii", "replace")[:200])
+        if now < self.ends and not self.outcome.refused:
+            self.send()
+        else:
+            self.transport.close()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+
+async def send_for_a_while(load: Load) -> Outcome:
+    """Keep every connection busy until the time is over; what is under way then is still waited for."""
+    outcome = Outcome(seconds=load.seconds)
+    counts_from = time.perf_counter() + WARMING
+    loop = asyncio.get_running_loop()
+    callers = []
+    for _ in range(load.connections):
+        caller = Caller(load, outcome, counts_from=counts_from, ends=counts_from + load.seconds)
+        await loop.create_connection(lambda caller=caller: caller, "127.0.0.1", load.port)  # type: ignore[misc]
+        callers.append(caller)
+    await asyncio.gather(*(caller.closed for caller in callers))
+    return outcome
+
+
+if __name__ == "__main__":
+    asked = Load(**json.load(sys.stdin))
+    sys.stdout.write(json.dumps(asdict(asyncio.run(send_for_a_while(asked)))))

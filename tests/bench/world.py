@@ -1,0 +1,132 @@
+"""What is measured: merchants in a database of their own, our web side, a worker and the merchants' server."""
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+from django.db import connection
+
+from config import embedded
+from results.core.signing import SigningSecret
+from results.endpoints import create_endpoint
+from tenants.fields import Mode
+from tenants.models import Merchant, RouteKey
+from tenants.onboarding import provision, register_merchant
+from tenants.routing import Route, find_mode, inside
+from tests.bench.urls import TABLE
+
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+PATIENCE = 30.0  # seconds for a process to come up or a backlog to drain
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """One merchant of the measurement, with all that its arrivals and deliveries need."""
+
+    route: Route
+    webhook_key: str
+    browser_key: str
+    endpoint: str
+    secret: SigningSecret = field(repr=False)
+
+
+def environment(cluster: str) -> dict[str, str]:
+    """Return what every process of ours is started with; the database is made if it is not there."""
+    return {
+        "DATABASE_URL": embedded.start(name=cluster),
+        "DJANGO_SETTINGS_MODULE": "tests.bench.settings",
+        "ENVIRONMENT": "development",
+        "CALLBACK_ALLOWED_NETWORKS": "127.0.0.0/8",
+        # Closed: nothing here may ever ask PortOne.
+        "PORTONE_V1_URL": "http://127.0.0.1:9",
+    }
+
+
+def open_stalls(count: int, *, callback_url: str) -> list[Stall]:
+    """Make the merchants, and the one table of the bare view."""
+    with connection.cursor() as cursor:
+        cursor.execute(TABLE)
+    return [_open_stall(f"merchant-{secrets.token_hex(4)}", callback_url) for _ in range(count)]
+
+
+def _open_stall(name: str, callback_url: str) -> Stall:
+    at = datetime.now(UTC)
+    merchant = register_merchant(name=name, owner_email=f"{name}@shop.example", actor="bench", at=at)
+    provision(merchant, at=at)
+    route = find_mode(merchant.id, Mode.LIVE)
+    assert route is not None
+    with inside(merchant.schema_name):
+        endpoint, secret = create_endpoint(route, url=f"{callback_url}/{name}", at=at)
+    return Stall(route, *_keys(merchant), endpoint=str(endpoint.id), secret=secret)
+
+
+def _keys(merchant: Merchant) -> tuple[str, str]:
+    keys = dict(RouteKey.objects.filter(merchant=merchant, mode=Mode.LIVE).values_list("kind", "key"))
+    return keys["webhook"], keys["browser"]
+
+
+@contextmanager
+def process(*command: str) -> Iterator["subprocess.Popen[str]"]:
+    """Run one of our programs beside us, and stop it kindly."""
+    log = None if os.environ.get("BENCH_LOGS") else subprocess.DEVNULL
+    running = subprocess.Popen(
+        [sys.executable, *command], cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=log, text=True
+    )
+    try:
+        yield running
+    finally:
+        running.terminate()
+        running.wait(PATIENCE)
+
+
+@contextmanager
+def web() -> Iterator[int]:
+    """Serve the web side; gives its port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with process("manage.py", "serve", "--bind", f"127.0.0.1:{port}"):
+        wait_for(lambda: _answers(port))
+        yield port
+
+
+def _answers(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False).is_success
+    except httpx.TransportError:
+        return False
+
+
+@contextmanager
+def sink() -> Iterator[str]:
+    """Serve the merchants' side; gives its URL."""
+    with process("-m", "tests.bench.sink") as running:
+        assert running.stdout is not None
+        yield f"http://127.0.0.1:{int(running.stdout.readline())}"
+
+
+def wait_for(holds: Callable[[], bool], *, every: float = 0.02) -> None:
+    """Return as soon as it holds; raise TimeoutError when it does not within PATIENCE."""
+    ends = time.monotonic() + PATIENCE
+    while not holds():
+        if time.monotonic() > ends:
+            raise TimeoutError(f"did not come to hold within {PATIENCE:g} s")
+        time.sleep(every)
+
+
+def count_rows(stalls: Sequence[Stall], table: str) -> int:
+    """Count a table's rows over all merchants."""
+    names = [f'"{stall.route.schema}".results_{table}' for stall in stalls]
+    counted = " UNION ALL ".join(f"SELECT count(*) AS rows FROM {name}" for name in names)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT sum(rows) FROM ({counted}) AS each")
+        return int(cursor.fetchone()[0])
