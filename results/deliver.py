@@ -163,7 +163,7 @@ def log_attempt(tried: Tried) -> None:
     outgoing, reply, verdict = tried.outgoing, tried.reply, tried.verdict
     log.info(
         "attempt",
-        event=encode("evt", outgoing.event_id),
+        event_id=encode("evt", outgoing.event_id),
         type=outgoing.event_type,
         delivery=str(outgoing.delivery_id),
         endpoint=str(outgoing.endpoint_id),

@@ -15,6 +15,7 @@ from results.core.ids import encode
 from results.core.signing import verify
 from results.models import Delivery, Event
 from tenants.fields import new_id
+from tenants.routing import inside
 from tests.bench.figures import Figure
 from tests.bench.world import Stall, count_rows, process, wait_for
 
@@ -64,7 +65,7 @@ def deliver(stalls: Sequence[Stall], url: str, amount: int) -> float:
 def make_deliveries(stall: Stall, amount: int) -> list[Delivery]:
     """Write events down as publishing does, each with its delivery to the stall's endpoint."""
     at = datetime.now(UTC)
-    with stall.inside():
+    with inside(stall.route.schema):
         events = Event.objects.bulk_create(
             Event(mode=stall.route.mode, type="payment.paid", created_at=at, body=body().encode())
             for _ in range(amount)
@@ -97,7 +98,5 @@ def check_all_told(stalls: Sequence[Stall], url: str) -> None:
     secrets = [stall.secret for stall in stalls]
     for head, text in httpx.get(f"{url}/sample", trust_env=False).json():
         headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:])
-        if not verify(
-            text.encode(), headers, secrets=secrets, at=datetime.now(UTC), tolerance=timedelta(hours=1)
-        ):
+        if not verify(text.encode(), headers, secrets=secrets, at=datetime.now(UTC), tolerance=timedelta(hours=1)):
             raise RuntimeError(f"a signature does not hold: {head}")

@@ -15,9 +15,7 @@ TABLE = "CREATE TABLE public.bench_bare (id uuid PRIMARY KEY, body text NOT NULL
 def bare(request: HttpRequest) -> HttpResponse:
     """Keep the body: one raw INSERT of one row, committed."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO public.bench_bare (id, body) VALUES (%s, %s)", [new_id(), request.body.decode()]
-        )
+        cursor.execute("INSERT INTO public.bench_bare (id, body) VALUES (%s, %s)", [new_id(), request.body.decode()])
     return JsonResponse({"received": True})
 
 

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 import httpx
 from django.db import connection
 
-from config import embedded
 from results.core.signing import SigningSecret
 from results.endpoints import create_endpoint
 from tenants.fields import Mode
@@ -35,20 +35,8 @@ class Stall:
     route: Route
     webhook_key: str
     browser_key: str
-    endpoint: str
+    endpoint: UUID
     secret: SigningSecret = field(repr=False)
-
-
-def environment(cluster: str) -> dict[str, str]:
-    """Return what every process of ours is started with; the database is made if it is not there."""
-    return {
-        "DATABASE_URL": embedded.start(name=cluster),
-        "DJANGO_SETTINGS_MODULE": "tests.bench.settings",
-        "ENVIRONMENT": "development",
-        "CALLBACK_ALLOWED_NETWORKS": "127.0.0.0/8",
-        # Closed: nothing here may ever ask PortOne.
-        "PORTONE_V1_URL": "http://127.0.0.1:9",
-    }
 
 
 def open_stalls(count: int, *, callback_url: str) -> list[Stall]:
@@ -66,7 +54,7 @@ def _open_stall(name: str, callback_url: str) -> Stall:
     assert route is not None
     with inside(merchant.schema_name):
         endpoint, secret = create_endpoint(route, url=f"{callback_url}/{name}", at=at)
-    return Stall(route, *_keys(merchant), endpoint=str(endpoint.id), secret=secret)
+    return Stall(route, *_keys(merchant), endpoint=endpoint.id, secret=secret)
 
 
 def _keys(merchant: Merchant) -> tuple[str, str]:
@@ -78,9 +66,7 @@ def _keys(merchant: Merchant) -> tuple[str, str]:
 def process(*command: str) -> Iterator["subprocess.Popen[str]"]:
     """Run one of our programs beside us, and stop it kindly."""
     log = None if os.environ.get("BENCH_LOGS") else subprocess.DEVNULL
-    running = subprocess.Popen(
-        [sys.executable, *command], cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=log, text=True
-    )
+    running = subprocess.Popen([sys.executable, *command], cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=log, text=True)
     try:
         yield running
     finally:

@@ -42,9 +42,7 @@ ACCOUNT = VirtualAccount(
 REASON = 'U531: 한도 초과 <script>alert("xss")</script>'
 DISCLOSED = {
     PageState.PAID: Page(PageState.PAID, money=WON, discloses=True),
-    PageState.AWAITING_DEPOSIT: Page(
-        PageState.AWAITING_DEPOSIT, money=WON, virtual_account=ACCOUNT, discloses=True
-    ),
+    PageState.AWAITING_DEPOSIT: Page(PageState.AWAITING_DEPOSIT, money=WON, virtual_account=ACCOUNT, discloses=True),
     PageState.DECLINED: Page(PageState.DECLINED, money=WON, fail_reason=REASON, discloses=True),
     PageState.REVIEW: Page(PageState.REVIEW, money=Money(100, "KRW", 0), discloses=True),
     PageState.CANCELLED: Page(PageState.CANCELLED, money=WON, discloses=True),
@@ -340,7 +338,7 @@ def test_a_settled_page_looks_again_when_it_is_looked_at(phone: Tab, shop: Shop)
 def test_without_scripts_only_a_confirming_page_refreshes(
     browser: Browser, shop: Shop, state: PageState, refreshes: bool
 ) -> None:
-    """Without scripts a confirming page reloads itself every three seconds, and no button is dead."""
+    """Without scripts a confirming page reloads itself every three seconds."""
     shop.state = state
     context = browser.new_context(java_script_enabled=False)
     tab = context.new_page()
@@ -348,6 +346,18 @@ def test_without_scripts_only_a_confirming_page_refreshes(
     tab.goto(shop.address)
 
     assert tab.locator("meta[http-equiv=refresh][content='3']").count() == refreshes
+    context.close()
+
+
+def test_without_scripts_no_button_is_dead(browser: Browser, shop: Shop) -> None:
+    """Without scripts there are no copy buttons, and the account number is there all the same."""
+    shop.state = PageState.AWAITING_DEPOSIT
+    context = browser.new_context(java_script_enabled=False)
+    tab = context.new_page()
+
+    tab.goto(shop.address)
+
+    expect(tab.locator(".number")).to_have_text("562-100002-98400")
     assert tab.get_by_role("button").count() == 0
     context.close()
 
@@ -359,7 +369,9 @@ def test_two_minutes_without_an_answer_end_the_waiting() -> None:
     context = context_of(late, opaque=OPAQUE, language="ko", at=AT)
 
     assert context["refresh_seconds"] is None
-    assert "data-when-stopped hidden" not in render_to_string("results/result_page.html", context)
+    page = render_to_string("results/result_page.html", context)
+    assert "data-while-asking hidden" in page
+    assert "data-when-stopped>" in page
 
 
 def test_a_landing_that_was_not_written_down_asks_nothing() -> None:

@@ -11,6 +11,15 @@ from results.portone import PortOneUnavailable
 from results.portone.parse import parse_payment
 
 END_OF_TIME = 253_402_300_799  # 9999-12-31, the last second that a datetime can name
+PLAIN: dict[str, Any] = {
+    "imp_uid": "imp_448280090638",
+    "merchant_uid": "order-1",
+    "status": "paid",
+    "amount": 64900,
+    "cancel_amount": 0,
+    "currency": "KRW",
+    "sandbox": False,
+}
 
 # What json.loads can make, lone surrogates and NUL included.
 TEXTS = st.none() | st.text(st.characters(), max_size=12) | st.sampled_from(["\ud800", "\x00", "한도 초과"])
@@ -19,11 +28,7 @@ AMOUNTS = st.one_of(
     st.integers(0, 10**20),
     st.decimals(0, 10**9, allow_nan=False, allow_infinity=False),
 )
-TIMES = st.one_of(
-    st.none(),
-    st.sampled_from([0, 1, 1_795_151_564, 1_795_155_000, END_OF_TIME, Decimal(1_795_151_564)]),
-    st.integers(0, END_OF_TIME),
-)
+TIMES = st.sampled_from([None, 0, 1, 1_795_151_564, END_OF_TIME, Decimal(1_795_151_564)]) | st.integers(0, END_OF_TIME)
 CANCELLATIONS = st.lists(
     st.fixed_dictionaries(
         {"amount": AMOUNTS},

@@ -27,7 +27,7 @@ from results.core.classify import (
 from results.core.money import Money
 from results.core.snapshot import Cancellation, Snapshot, VirtualAccount
 from results.core.words import Check, EventType, Flag, OrderStatus, PaymentStatus, Verified
-from tests.core.payments import BY_PORTONE, parsed
+from tests.core.payments import BY_PORTONE, END_OF_TIME, PLAIN, parsed
 
 AT = datetime(2026, 11, 20, 5, 12, 44, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -265,7 +265,7 @@ def test_every_difference_is_named(snapshot: Snapshot, mismatches: tuple[Mismatc
 GRAVEST_FIRST: tuple[tuple[EventType, dict[str, Any], dict[str, Any]], ...] = (
     (EventType.REVIEW_LIVEMODE, {"sandbox": True}, {}),
     (EventType.REVIEW_CURRENCY, {"currency": "JPY"}, {}),
-    (EventType.REVIEW_AMOUNT, {"amount": Decimal(100)}, {}),
+    (EventType.REVIEW_AMOUNT, {"amount": Decimal(64800)}, {}),
     (EventType.REVIEW_DUPLICATE, {}, {"already_paid": True}),
 )
 
@@ -283,7 +283,7 @@ def test_a_failed_check_turns_money_into_review(
     assert judgement.money_moved
 
 
-@pytest.mark.parametrize(("graver", "other"), combinations(GRAVEST_FIRST, 2))
+@pytest.mark.parametrize(("graver", "other"), list(combinations(GRAVEST_FIRST, 2)))
 def test_the_gravest_reason_is_named(graver: Any, other: Any) -> None:
     """Of several reasons for a review the gravest names it: livemode, currency, amount, duplicate."""
     fields, around = other[1] | graver[1], other[2] | graver[2]
@@ -492,7 +492,7 @@ NEWS = {
 }
 
 
-@pytest.mark.parametrize(("one", "other"), combinations(NEWS, 2))
+@pytest.mark.parametrize(("one", "other"), list(combinations(NEWS, 2)))
 def test_different_news_has_different_fingerprints(one: str, other: str) -> None:
     """Another status, reason, cancelled amount or cancellation is news."""
     assert NEWS[one].fingerprint != NEWS[other].fingerprint
@@ -509,7 +509,7 @@ BEST_FIRST = [
 ]
 
 
-@pytest.mark.parametrize(("better", "worse"), combinations(BEST_FIRST, 2))
+@pytest.mark.parametrize(("better", "worse"), list(combinations(BEST_FIRST, 2)))
 def test_an_order_has_the_best_status_of_its_payments(better: PaymentStatus, worse: PaymentStatus) -> None:
     """A late failure of one try hides no success of another, in whatever order they come."""
     assert roll_up([better, worse]) == roll_up([worse, better]) == OrderStatus(better.value)
@@ -534,6 +534,19 @@ SURROUNDINGS = st.builds(
 )
 MOMENTS = st.sampled_from([AT, AT + HOUR, AT + 900 * HOUR])
 SUCCESSES = (EventType.PAID, EventType.PARTIALLY_CANCELLED, EventType.ACCOUNT_ISSUED, EventType.DEPOSIT_REVERSED)
+
+
+@pytest.mark.parametrize("status", ["ready", "failed"])
+@pytest.mark.parametrize("name", ["started_at", "failed_at", "vbank_date"])
+def test_a_moment_at_the_end_of_time_is_judged(name: str, status: str) -> None:
+    """A PG that writes 9999-12-31 for "no deadline" does not stop the judge."""
+    account = {"pay_method": "vbank", "vbank_num": "562100984"} if name == "vbank_date" else {}
+    payment = PLAIN | account | {"status": status, name: END_OF_TIME}
+
+    snapshot = parsed(payment, asked_at=AT)
+
+    assert snapshot is not None
+    assert not judge(snapshot, at=AT + 900 * HOUR).final
 
 
 @settings(max_examples=400)

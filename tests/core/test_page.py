@@ -85,9 +85,7 @@ def test_no_redirect_changes_a_known_state(status: PaymentStatus) -> None:
         (EventType.REVIEW_DUPLICATE, False, PageState.ALREADY_PAID),
     ],
 )
-def test_a_review_says_paid_only_when_money_moved(
-    told_type: str, money_moved: bool, state: PageState
-) -> None:
+def test_a_review_says_paid_only_when_money_moved(told_type: str, money_moved: bool, state: PageState) -> None:
     """An account that was issued for a wrong amount is under review and not called paid."""
     payment = replace(PAID, status=PaymentStatus.REVIEW, told_type=told_type, money_moved=money_moved)
 
@@ -107,8 +105,8 @@ REFUSED = replace(BAKERYS, outcome=Outcome.FAILED, error_message="[결제포기]
         (REFUSED, None, False, False, PageState.CONFIRMING),
         (REFUSED, None, True, False, PageState.CLOSED),
         (REFUSED, PENDING, True, True, PageState.CLOSED),
-        (Claim(), None, True, True, PageState.UNKNOWN),
-        (Claim(merchant_uid=".."), PAID, True, True, PageState.UNKNOWN),
+        (Claim(), None, False, False, PageState.UNKNOWN),
+        (Claim(merchant_uid=".."), None, False, False, PageState.UNKNOWN),
     ],
 )
 def test_without_an_outcome_silence_is_never_a_failure(
@@ -121,6 +119,11 @@ def test_without_an_outcome_silence_is_never_a_failure(
 def test_whoever_paid_sees_the_amount() -> None:
     """A landing that names both ids of a payment that has just begun sees its amount."""
     assert page_of(BAKERYS, PAID) == Page(PageState.PAID, money=WON, discloses=True)
+
+
+def test_a_payment_of_another_order_says_nothing_of_this_one() -> None:
+    """A paid payment that is named for another order does not make that order look paid."""
+    assert page_of(replace(BAKERYS, merchant_uid="order-1043"), PAID) == Page(PageState.UNKNOWN)
 
 
 STRANGERS = [

@@ -61,7 +61,7 @@ class Command(BaseCommand):
 
 def examine(*, now: Now) -> Iterator[Finding]:
     """Look at everything in turn; what needs the database is left out while that does not answer."""
-    yield check_settings()
+    yield from check_settings()
     database = check_database()
     yield database
     if not database.mend:
@@ -88,12 +88,13 @@ def examine_database(*, now: Now) -> Iterator[Finding]:
             yield Finding(about, f"could not be looked at ({first_line(error)})", "manage.py migrate, then doctor")
 
 
-def check_settings() -> Finding:
+def check_settings() -> Iterator[Finding]:
+    """Give each setting that would keep web and workers from starting a line of its own."""
     errors = [message for message in run_checks() if message.level >= ERROR]
     if not errors:
-        return Finding("settings", f"accepted for {settings.ENVIRONMENT}")
-    says = " ".join(str(error.msg) for error in errors).rstrip(".")
-    return Finding("settings", says, "; ".join(str(error.hint or error.id) for error in errors))
+        yield Finding("settings", f"accepted for {settings.ENVIRONMENT}")
+    for error in errors:
+        yield Finding("settings", error.msg.rstrip("."), error.hint or f"look up {error.id}")
 
 
 def check_database() -> Finding:

@@ -1,0 +1,292 @@
+"""Real processes to be killed: web and workers as `manage.py` starts them, on a PostgreSQL server of their own.
+
+PortOne and the shops run in the test's process, so they outlive every kill and remember what they saw.
+"""
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+
+from config import embedded
+from deploy.demo.shop import Shop
+from deploy.demo.shop import running as running_shop
+from deploy.demo.simulator import Simulator
+from deploy.demo.simulator import running as running_simulator
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+AMOUNT = 64900
+
+
+def wait_until(true: Callable[[], object], *, seconds: float = 15, what: str = "") -> None:
+    """Wait for the world outside; raise TimeoutError when it does not come about."""
+    ends = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > ends:
+            raise TimeoutError(f"{what or 'what was waited for'} did not come about within {seconds} s")
+        time.sleep(0.02)
+
+
+@dataclass(slots=True)
+class Process:
+    """One command of `manage.py` that runs until it is stopped or killed, in a session of its own."""
+
+    running: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def said(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def lines(self, event: str) -> list[dict[str, Any]]:
+        """Return its log lines about one kind of event."""
+        lines = (json.loads(line) for line in self.said.splitlines() if line.startswith("{"))
+        return [line for line in lines if line.get("event") == event]
+
+    def wait_for_line(self, event: str, *, seconds: float = 20) -> None:
+        def said_it() -> bool:
+            if self.running.poll() is not None:
+                raise RuntimeError(f"the process ended before it said {event}:\n{self.said}")
+            return bool(self.lines(event))
+
+        wait_until(said_it, seconds=seconds, what=event)
+
+    def kill(self) -> None:
+        """Kill the process and its children as a power cut would."""
+        self._signal_all(signal.SIGKILL)
+        self.running.wait(10)
+
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM to the process alone, as a supervisor does."""
+        self.running.send_signal(signal.SIGTERM)
+
+    def wait_for_end(self, *, seconds: float = 20) -> int:
+        """Return its exit code; raise TimeoutExpired when it takes longer than a stop may take."""
+        return self.running.wait(seconds)
+
+    @property
+    def has_left_nothing(self) -> bool:
+        """True when no child of it lives on."""
+        return not self._signal_all(0)
+
+    def _signal_all(self, number: int) -> bool:
+        try:
+            os.killpg(self.running.pid, number)
+        except ProcessLookupError:
+            return False
+        return True
+
+
+@dataclass(slots=True)
+class Installation:
+    """Paywitness with a database of its own, as processes that come and go."""
+
+    cluster: str
+    database_url: str
+    portone: Simulator
+    folder: Path
+    environment: dict[str, str] = field(repr=False)
+    processes: list[Process] = field(default_factory=list)
+
+    @property
+    def web_url(self) -> str:
+        return self.environment["PUBLIC_URL"]
+
+    def command(self, *arguments: str) -> str:
+        """Run a command to its end; return what it printed on standard output."""
+        asked = [sys.executable, "manage.py", *arguments]
+        ended = subprocess.run(asked, cwd=CHECKOUT, env=self.environment, capture_output=True, text=True)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    def start_web(self) -> Process:
+        bind = self.web_url.removeprefix("http://")
+        web = self._start("serve", "--bind", bind, "--workers", "1", "--threads", "4")
+        wait_until(lambda: self.is_ready(), seconds=20, what="a ready web process")
+        return web
+
+    def start_worker(self) -> Process:
+        worker = self._start("worker")
+        worker.wait_for_line("worker_started")
+        return worker
+
+    def _start(self, *arguments: str) -> Process:
+        log = self.folder / f"{len(self.processes):02}-{arguments[0]}.log"
+        with log.open("wb") as out:
+            running = subprocess.Popen(
+                [sys.executable, "manage.py", *arguments],
+                cwd=CHECKOUT,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+        process = Process(running, log)
+        self.processes.append(process)
+        return process
+
+    def is_ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.web_url}/readyz", trust_env=False, timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def kill_everything(self) -> None:
+        for process in self.processes:
+            process.kill()
+
+    def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            return connection.execute(statement.encode(), values).fetchall()
+
+    @contextmanager
+    def holding(self, statement: str, *values: Any) -> Iterator[None]:
+        """Hold the locks that a statement takes: whoever needs them stands still at exactly that step."""
+        with psycopg.connect(self.database_url) as connection:
+            connection.execute(statement.encode(), values)
+            yield
+            connection.rollback()
+
+    def wait_until_stuck(self, count: int) -> None:
+        """Wait until so many statements stand before held locks."""
+        stuck = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        wait_until(lambda: self.query(stuck)[0][0] >= count, what=f"{count} statements before a lock")
+
+    def crash_database(self) -> None:
+        embedded.stop(self.cluster, mode="immediate")
+
+    def start_database(self) -> None:
+        embedded.start(self.cluster)
+
+    @property
+    def duties(self) -> int:
+        """How much is owed at this moment, in all."""
+        return int(self.query("SELECT count(*) FROM tenants_duty")[0][0])
+
+
+@dataclass(slots=True)
+class Merchant:
+    """One merchant of these stories: made by the real command, with a shop and an account at PortOne."""
+
+    name: str
+    shop: Shop
+    installation: Installation
+    facts: dict[str, str] = field(repr=False)
+    schema: str = ""
+
+    @property
+    def portone(self) -> Simulator:
+        return self.installation.portone
+
+    def expects(self, *orders: str) -> None:
+        for order in orders:
+            which = ("--merchant", self.facts["merchant"], "--mode", "live", "--order", order)
+            self.installation.command("register_order", *which, "--amount", str(AMOUNT))
+
+    def is_paid(self, order: str, *, webhook: bool = False) -> str:
+        """Let a customer pay at PortOne; unless asked for, PortOne keeps it to itself."""
+        imp_uid = self.portone.open_window(self.name, merchant_uid=order, amount=AMOUNT)
+        self.portone.approve(imp_uid, webhook=webhook)
+        return imp_uid
+
+    def is_called_about(self, imp_uid: str, order: str, status: str = "paid") -> int:
+        """Let PortOne's webhook come in; return the status of our answer."""
+        body = {"imp_uid": imp_uid, "merchant_uid": order, "status": status}
+        return httpx.post(self.facts["webhook_url"], json=body, trust_env=False, timeout=20).status_code
+
+    def lands(self, **said: str) -> int:
+        """Let a customer's browser come back; return the status of our answer."""
+        return httpx.get(self.facts["redirect_url"], params=said, trust_env=False, timeout=20).status_code
+
+    def told(self, order: str) -> list[str]:
+        """Return the types of the events that the shop heard and verified, each once."""
+        return [event["type"] for event in self.shop.events(order=order)]
+
+    def heard(self, order: str) -> set[tuple[str, bytes]]:
+        """Return id and bytes of every callback about an order; one that came twice alike counts once."""
+        return {(item.headers["webhook-id"], item.body) for item in self.shop.received(order=order)}
+
+    def events(self, order: str) -> list[tuple[int, str]]:
+        """Return sequence and type of the events that are written down."""
+        statement = "SELECT event.sequence, event.type {} ORDER BY event.sequence"
+        return [(row[0], row[1]) for row in self._of_events(statement, order)]
+
+    def deliveries(self, order: str) -> list[tuple[bool, int]]:
+        """Return of each delivery whether it was made, and how many attempts are written down."""
+        attempts = "SELECT count(*) FROM {schema}.results_attempt WHERE delivery_id = delivery.id"
+        return [
+            (row[0], row[1])
+            for row in self._of_events(f"SELECT delivery.delivered_at IS NOT NULL, ({attempts}) {{}}", order)
+        ]
+
+    def _of_events(self, statement: str, order: str) -> list[tuple[Any, ...]]:
+        joined = (
+            "FROM {schema}.results_event AS event"
+            " JOIN {schema}.results_order AS ordered ON ordered.id = event.order_id"
+            " JOIN {schema}.results_delivery AS delivery ON delivery.event_id = event.id"
+            " WHERE ordered.merchant_uid = %s"
+        )
+        text = statement.replace("{}", joined).replace("{schema}", self.schema)
+        return self.installation.query(text, order)
+
+
+@contextmanager
+def installed(folder: Path) -> Iterator[Installation]:
+    """Make an installation without any process; at the end nothing of it is left."""
+    name, portone = f"faults-{secrets.token_hex(4)}", Simulator()
+    with ExitStack() as stack:
+        stack.callback(embedded.destroy, name)
+        database_url = embedded.start(name)
+        portone_url = stack.enter_context(running_simulator(portone))
+        environment = environment_of(database_url, portone_url)
+        installation = Installation(name, database_url, portone, folder, environment)
+        stack.callback(installation.kill_everything)
+        installation.command("migrate")
+        yield installation
+
+
+def environment_of(database_url: str, portone_url: str) -> dict[str, str]:
+    """Return what the processes see: nothing of ours but the paths, so that a test's settings cannot leak."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": os.environ.get("HOME", "/"),
+        "ENVIRONMENT": "development",
+        "DATABASE_URL": database_url,
+        "PORTONE_V1_URL": portone_url,
+        "PUBLIC_URL": f"http://127.0.0.1:{free_port()}",
+        "CALLBACK_ALLOWED_NETWORKS": "127.0.0.0/8",
+        "CLAIM_DELAY": "200ms",
+        "LOG_LEVEL": "INFO",
+    }
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@contextmanager
+def merchant_of(installation: Installation, name: str) -> Iterator[Merchant]:
+    """Make a merchant by the real command, in live mode, with a shop that serves until the end."""
+    shop = Shop()
+    with running_shop(shop) as shop_url:
+        keys = ("--imp-key", name, "--imp-secret", "not-a-secret", "--callback-url", f"{shop_url}/callback")
+        who = ("--name", name, "--owner-email", f"owner@{name}.example", "--mode", "live")
+        facts = json.loads(installation.command("create_merchant", *who, *keys, "--json"))
+        shop.configure(signing_secret=facts["signing_secret"])
+        installation.portone.add_account(name, "not-a-secret", notice_url=facts["webhook_url"])
+        schema = installation.query("SELECT schema_name FROM tenants_merchant WHERE name = %s", name)
+        yield Merchant(name, shop, installation, facts, str(schema[0][0]))
