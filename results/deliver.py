@@ -55,6 +55,8 @@ class Tried:
     reply: Reply
     verdict: Verdict
     started_at: datetime
+    # Of its own from the start: recorded twice, because a cut connection kept back the first answer, it is one row.
+    id: UUID = field(default_factory=new_id)
 
 
 def load(route: Route, taken: Sequence[Taken], *, at: datetime) -> list[Outgoing]:
@@ -114,7 +116,7 @@ async def send(client: GuardedClient, outgoing: Outgoing, *, jitter: float) -> T
 def record(tried: Sequence[Tried], *, at: datetime) -> None:
     """Write down the attempts of one merchant, what became of their deliveries, and their duties: all or nothing."""
     with transaction.atomic():
-        Attempt.objects.bulk_create(_attempt(one) for one in tried)
+        Attempt.objects.bulk_create(map(_attempt, tried), ignore_conflicts=True)
         _update_deliveries(tried, at=at)
         gone = {one.outgoing.endpoint_id for one in tried if isinstance(one.verdict, EndpointGone)}
         if gone:
@@ -127,7 +129,7 @@ def record(tried: Sequence[Tried], *, at: datetime) -> None:
 def _attempt(tried: Tried) -> Attempt:
     reply = tried.reply
     return Attempt(
-        id=new_id(),
+        id=tried.id,
         delivery_id=tried.outgoing.delivery_id,
         number=tried.outgoing.number,
         started_at=tried.started_at,

@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 from django.conf import settings
+from django.db import transaction
 
 from results import duties
 from results.claims import Told, may_tell_claim, publish_claim
@@ -36,12 +37,13 @@ from results.publish import publish_snapshot
 from results.questions import Question, Reason, gather, read_reasons, settle
 from tenants.fields import new_id
 from tenants.models import Credential
-from tenants.routing import Route, Threads
+from tenants.routing import CUT_OFF, Route, Threads
 
 log = structlog.get_logger()
 
 RAW_KEPT: Final = timedelta(days=30)
 SINGLES_AT_ONCE: Final = 8
+LAST_START: Final = 4.0  # seconds into a round: with its own deadline a question still ends within its lease
 TOO_MANY_CLAIMS: Final = timedelta(minutes=1)
 Answer = Verification.Answer
 
@@ -58,6 +60,10 @@ class Answered:
     found: tuple[Found, ...] = ()
     detail: str = ""
 
+    @property
+    def reasons(self) -> Sequence[Reason]:
+        return self.question.reasons
+
 
 @dataclass(frozen=True, slots=True)
 class Round:
@@ -73,8 +79,8 @@ async def verify(portone: PortOne, threads: Threads, route: Route, taken: Sequen
     round_ = await threads.run(route.schema, prepare, route, taken, at=datetime.now(UTC))
     if round_ is None:
         return
-    answers = await ask(portone, threads, round_)
-    await threads.run(route.schema, conclude, route, answers, at=datetime.now(UTC))
+    answers, unasked = await ask(portone, threads, round_)
+    await threads.run(route.schema, conclude, route, answers, unasked, at=datetime.now(UTC))
 
 
 def prepare(route: Route, taken: Sequence[Taken], *, at: datetime) -> Round | None:
@@ -93,9 +99,14 @@ def prepare(route: Route, taken: Sequence[Taken], *, at: datetime) -> Round | No
     return Round(route, open_access(credential, route.open_vault()), tuple(questions))
 
 
-async def ask(portone: PortOne, threads: Threads, round_: Round) -> list[Answered]:
-    """Ask PortOne. Nothing is locked and no transaction is open meanwhile."""
+async def ask(portone: PortOne, threads: Threads, round_: Round) -> tuple[list[Answered], list[Question]]:
+    """Ask PortOne; return the answers, and the questions whose turn came too late for their lease.
+
+    Nothing is locked and no transaction is open meanwhile.
+    """
     route, access = round_.route, round_.access
+    begun = asyncio.get_running_loop().time()
+    unasked: list[Question] = []
 
     async def share_token(token: str, expires_at: datetime) -> None:
         await threads.run(
@@ -113,6 +124,9 @@ async def ask(portone: PortOne, threads: Threads, round_: Round) -> list[Answere
 
     async def one(question: Question) -> list[Answered]:
         async with turn:
+            if asyncio.get_running_loop().time() - begun > LAST_START:
+                unasked.append(question)
+                return []
             started = datetime.now(UTC)
             try:
                 found, kind = await _look_up(portone, access, route, question, share_token)
@@ -132,7 +146,7 @@ async def ask(portone: PortOne, threads: Threads, round_: Round) -> list[Answere
 
     batches = [together[start : start + BATCH] for start in range(0, len(together), BATCH)]
     answers = await asyncio.gather(*map(one, orders + alone), *map(many, batches))
-    return [answer for some in answers for answer in some]
+    return [answer for some in answers for answer in some], unasked
 
 
 async def _look_up(
@@ -166,29 +180,41 @@ def _unanswered(question: Question, kind: Verification.Question, error: PortOneE
     return Answered(question, kind, answer, started, datetime.now(UTC), detail=str(error)[:300])
 
 
-def conclude(route: Route, answers: Sequence[Answered], *, at: datetime) -> None:
-    """Keep the answers, publish what they show, and settle or put off the reasons for asking."""
-    keep_answers(route, answers)
+def conclude(route: Route, answers: Sequence[Answered], unasked: Sequence[Question] = (), *, at: datetime) -> None:
+    """Publish what the answers show, then keep them and settle or put off the reasons for asking.
+
+    In this order, because a kept answer about an order settles its landings, and a worker may die in between.
+    """
+    concluded: list[Answered] = []
     settled: list[Reason] = []
-    later: dict[int, datetime] = {}
+    later = {reason.duty.id: at for question in unasked for reason in question.reasons}
     for answered in answers:
-        payments = publish_found(route, answered, at=at)
-        for reason in answered.question.reasons:
-            moment = ask_again_at(route, reason, answered, payments, at=at)
-            if moment is None:
-                settled.append(reason)
-            else:
-                later[reason.duty.id] = moment
+        try:
+            payments = publish_found(route, answered, at=at)
+            moments = [(reason, ask_again_at(route, reason, answered, payments, at=at)) for reason in answered.reasons]
+        except CUT_OFF:
+            raise
+        except Exception as error:
+            # A fault of ours about one payment must not keep its neighbours waiting; its duties come due again.
+            log.error("conclusion_failed", imp_uid=answered.question.imp_uid, exc_info=error)
+            continue
+        concluded.append(answered)
+        settled += [reason for reason, moment in moments if moment is None]
+        later |= {reason.duty.id: moment for reason, moment in moments if moment is not None}
+    with transaction.atomic():
+        keep_answers(route, concluded)
+        settle(settled, at=at)
+        duties.put_off(later)
+    for answered in answers:
         log_answer(route, answered)
-    settle(settled, at=at)
-    duties.put_off(later)
 
 
 def publish_found(route: Route, answered: Answered, *, at: datetime) -> list[Payment]:
     """Publish every payment that was found, each in a transaction of its own."""
     question, published = answered.question, []
     orders = {reason.claim.merchant_uid for reason in question.reasons if reason.claim}
-    for found in answered.found:
+    # PortOne lists an order's payments newest first; its merchant hears of them as they happened.
+    for found in reversed(answered.found):
         named = found.snapshot.merchant_uid in orders
         payment = publish_snapshot(route, found.snapshot, cause=question.cause, named_by_claim=named, at=at)
         published += [payment] if payment else []

@@ -25,7 +25,7 @@ from results.portone import PortOne
 from results.verify import verify
 from tenants.encryption import SealingError
 from tenants.models import Duty
-from tenants.routing import Route, Threads, find_mode
+from tenants.routing import CUT_OFF, Route, Threads, find_mode
 
 log = structlog.get_logger()
 
@@ -39,6 +39,7 @@ DELIVERIES_OF_A_LANE: Final = 60
 DELIVERIES_IN_FLIGHT: Final = 500
 ROUNDS_IN_FLIGHT: Final = 60
 OUR_FAULT: Final = timedelta(seconds=5)
+RECORD_AGAIN: Final = (0.5, 1.5, 2.5)  # seconds; with a callback's deadline still within its lease
 ASKING: Final = (Duty.Kind.VERIFY, Duty.Kind.ASK)
 
 
@@ -53,6 +54,7 @@ class Worker:
     rounds: Counter[UUID] = field(default_factory=Counter)
     deliveries: Counter[UUID] = field(default_factory=Counter)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    held: set[int] = field(default_factory=set)
     tried: dict[UUID, list[Tried]] = field(default_factory=lambda: defaultdict(list))
     recording: set[UUID] = field(default_factory=set)
 
@@ -69,7 +71,10 @@ class Worker:
     async def drain(self) -> None:
         """Do everything that is due now, and return when nothing is: for tests and commands."""
         async with await self._connect() as queue:
-            while await self._turn(queue) or self.tasks:  # noqa: ASYNC110  the queue is polled, as in run
+            while True:
+                working = bool(self.tasks)  # asked before the turn: work that ends meanwhile may owe something new
+                if not await self._turn(queue) and not working:
+                    return
                 await asyncio.sleep(0.002)
 
     async def _work(self, stop: asyncio.Event) -> None:
@@ -94,13 +99,15 @@ class Worker:
             Duty.Kind.DELIVER.value: min(DELIVERIES_A_TURN, sending),
             Duty.Kind.REDELIVER.value: min(DELIVERIES_A_TURN, sending),
         }
-        taken = await duties.take(queue, limits=limits, full=self._full_lanes(), at=datetime.now(UTC))
+        found = await duties.take(queue, limits=limits, full=self._full_lanes(), at=datetime.now(UTC))
+        # A database that crashed may have forgotten a claim of ours: what is still being done is not begun again.
+        taken = [duty for duty in found if duty.id not in self.held]
         asked = _by(lambda duty: duty.lane, (duty for duty in taken if duty.kind in ASKING))
         for lane, group in asked.items():
-            self._start(self._ask(group), self.rounds, [lane])
+            self._start(self._ask(group), group, self.rounds, [lane])
         sent = _by(lambda duty: (duty.merchant, duty.mode), (duty for duty in taken if duty.kind not in ASKING))
         for group in sent.values():
-            self._start(self._deliver(group), self.deliveries, [duty.lane for duty in group])
+            self._start(self._deliver(group), group, self.deliveries, [duty.lane for duty in group])
         return len(taken)
 
     def _full_lanes(self) -> list[UUID]:
@@ -108,7 +115,11 @@ class Worker:
         room = 2 * DELIVERIES_A_TURN  # a turn takes as many first attempts and as many retries at the most
         return asking + [lane for lane, count in self.deliveries.items() if count > DELIVERIES_OF_A_LANE - room]
 
-    def _start(self, work: Coroutine[Any, Any, None], counter: Counter[UUID], lanes: Sequence[UUID]) -> None:
+    def _start(
+        self, work: Coroutine[Any, Any, None], group: Sequence[Taken], counter: Counter[UUID], lanes: Sequence[UUID]
+    ) -> None:
+        ids = {duty.id for duty in group}
+        self.held |= ids
         counter.update(lanes)
 
         async def guarded() -> None:
@@ -119,6 +130,7 @@ class Worker:
             except Exception as error:  # a fault of ours: the lease ends, and the duty comes due again
                 log.error("duty_failed", exc_info=error)
             finally:
+                self.held -= ids
                 counter.subtract(lanes)
                 for lane in set(lanes):
                     if counter[lane] <= 0:
@@ -167,10 +179,22 @@ class Worker:
         try:
             while waiting:
                 batch, waiting[:] = list(waiting), []
-                await self.threads.run(route.schema, deliver.record, batch, at=datetime.now(UTC))
+                await self._write(route, batch)
         finally:
             self.recording.discard(route.lane)
             self.tried.pop(route.lane, None)
+
+    async def _write(self, route: Route, batch: Sequence[Tried]) -> None:
+        """Write attempts down. A database that restarts is waited for, lest merchants hear everything again."""
+        for wait in RECORD_AGAIN:
+            try:
+                await self.threads.run(route.schema, deliver.record, batch, at=datetime.now(UTC))
+            except CUT_OFF as error:
+                log.warning("attempts_not_recorded", error=type(error).__name__, attempts=len(batch))
+                await asyncio.sleep(wait)
+            else:
+                return
+        await self.threads.run(route.schema, deliver.record, batch, at=datetime.now(UTC))
 
     async def _finish(self) -> None:
         """Finish what is held; what takes longer than a stop may take comes due again elsewhere."""

@@ -50,6 +50,9 @@ async def run(conninfo: str, stop: asyncio.Event, *, threads: Threads, clockwork
         except (psycopg.Error, OSError) as error:
             log.error("jobs_unreachable", error=type(error).__name__)
             await asyncio.sleep(AGAIN)
+        except Exception as error:  # a fault of the clock must not end the deliveries that run beside it
+            log.error("jobs_failed", exc_info=error)
+            await asyncio.sleep(AGAIN)
 
 
 async def _run(conninfo: str, stop: asyncio.Event, threads: Threads, clockwork: Sequence[Clockwork]) -> None:

@@ -173,7 +173,10 @@ class Threads:
         self._pool = ThreadPoolExecutor(size, thread_name_prefix="database")
 
     async def run(self, schema: str, step: Callable[..., T], *args: Any, **named: Any) -> T:
-        """Run one step to its end; the merchant is entered inside the thread, never carried into it."""
+        """Run one step to its end; the merchant is entered inside the thread, never carried into it.
+
+        A step whose connection was cut is run once more: whoever hands one in can bear that.
+        """
         call = partial(_enter_and_run, schema, step, *args, **named)
         return await asyncio.get_running_loop().run_in_executor(self._pool, call)
 
@@ -185,4 +188,4 @@ class Threads:
 def _enter_and_run(schema: str, step: Callable[..., T], *args: Any, **named: Any) -> T:
     close_old_connections()
     with inside(schema):
-        return step(*args, **named)
+        return twice_if_cut_off(partial(step, *args, **named))

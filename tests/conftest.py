@@ -1,15 +1,18 @@
 """What stories need: a real PostgreSQL, our web side on a port, a worker, PortOne's simulator and two merchants."""
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 from django.core.wsgi import get_wsgi_application
 from django.db import connection, connections
+from django.test.utils import setup_databases, teardown_databases
 from psycopg import sql
 
 from deploy.demo.shop import Shop
@@ -36,7 +39,26 @@ class Server(ThreadedWSGIServer):
 
 
 @pytest.fixture(scope="session")
-def merchants(django_db_setup: None, django_db_blocker: Any) -> dict[str, Merchant]:
+def test_database(django_test_environment: None, django_db_blocker: Any) -> Iterator[None]:
+    """A database of this test process's own, made new by the project's own migrations."""
+    name = settings.DATABASES["default"]["TEST"]["NAME"]
+    connection.settings_dict["TEST"]["NAME"] = "_".join(filter(None, (name, os.environ.get("PYTEST_XDIST_WORKER"))))
+    with django_db_blocker.unblock():
+        made = setup_databases(verbosity=0, interactive=False)
+    assert connection.settings_dict["NAME"].startswith("test_")
+    yield
+    with django_db_blocker.unblock():
+        with connection.cursor() as cursor:  # threads of the web side may still hold theirs
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        connections.close_all()
+        teardown_databases(made, verbosity=0)
+
+
+@pytest.fixture(scope="session")
+def merchants(test_database: None, django_db_blocker: Any) -> dict[str, Merchant]:
     """The schemas of the two merchants, made once: bakery, and the florist whom nothing of it concerns."""
     with django_db_blocker.unblock():
         return {name: make_merchant(name) for name in ("bakery", "florist")}
@@ -69,7 +91,7 @@ def empty(merchants: dict[str, Merchant]) -> None:
 
 
 @pytest.fixture(scope="session")
-def web_server(django_db_setup: None) -> Iterator[str]:
+def web_server(test_database: None) -> Iterator[str]:
     """Our web side on a loopback port, one for all tests."""
     server = Server(("127.0.0.1", 0), QuietHandler)
     server.set_app(get_wsgi_application())
@@ -130,8 +152,6 @@ def run_worker(database: Any, portone: Simulator) -> Work:
 
 
 async def _work(until: Callable[[], bool] | None, seconds: float) -> None:
-    from django.conf import settings
-
     threads = Threads(4)
     try:
         async with PortOne(settings.PORTONE_V1_URL, deadline=3) as portone, guarded_client() as client:

@@ -175,9 +175,12 @@ def check_six_ways(
         if amount == Check.FAIL:
             actual = paid.amount if paid else str(snapshot.amount)
             mismatches.append(Mismatch("amount", expected.money.amount, actual))
-    elif paid is None or cancelled is None:
+    elif paid is None:
         amount = Check.FAIL
         mismatches.append(Mismatch("amount", None, str(snapshot.amount)))
+    if paid is not None and cancelled is None:
+        amount = Check.FAIL
+        mismatches.append(Mismatch("cancelled", None, str(snapshot.cancel_amount)))
     livemode = Check.PASS if snapshot.sandbox != around.livemode else Check.FAIL
     if livemode == Check.FAIL:
         mismatches.append(Mismatch("livemode", around.livemode, not snapshot.sandbox))

@@ -96,6 +96,8 @@ def compose_page(claim: Claim, payment: KnownPayment | None, *, answered: bool, 
         return Page(_state_without_outcome(claim, payment, answered=answered, settled=settled))
     if claim.merchant_uid is not None and claim.merchant_uid != payment.merchant_uid:
         return Page(PageState.UNKNOWN)  # somebody else's payment was named for this order
+    if not (answered or settled) and _may_be_outdated(claim, payment):
+        return Page(PageState.CONFIRMING)
     state = _state_of(payment.status, payment.told_type, money_moved=payment.money_moved)
     if not may_disclose(claim, payment, at=at):
         return Page(state)
@@ -106,6 +108,16 @@ def compose_page(claim: Claim, payment: KnownPayment | None, *, answered: bool, 
         fail_reason=payment.fail_reason if payment.status == PaymentStatus.FAILED else None,
         discloses=True,
     )
+
+
+def _may_be_outdated(claim: Claim, payment: KnownPayment) -> bool:
+    """Say whether a later try, or a late approval, may have made good what is known of an earlier moment.
+
+    Whoever reads "not approved" pays again, so it is not said before PortOne was asked on behalf of this landing.
+    """
+    if payment.status in (PaymentStatus.FAILED, PaymentStatus.EXPIRED):
+        return True
+    return claim.imp_uid is None and payment.status not in (PaymentStatus.PAID, PaymentStatus.PARTIALLY_CANCELLED)
 
 
 def page_ends_at(received_at: datetime, payment: KnownPayment | None) -> datetime:

@@ -88,11 +88,11 @@ class Snapshot:
 
     @classmethod
     def from_json(cls, kept: dict[str, Any]) -> Self:
-        """Read what as_json wrote, also by an older version that knew fewer fields."""
-        values = {name: kept[name] for name in (field.name for field in fields(cls)) if name in kept}
+        """Read what as_json wrote, also by an older version with fewer fields, or a newer one with more."""
+        values = _known(cls, kept)
         values |= {name: Decimal(values[name]) for name in MONEY}
         values |= {name: _moment(values.get(name)) for name in TIMES}
-        values["card"] = Card(**card) if (card := values.get("card")) else None
+        values["card"] = Card(**_known(Card, card)) if (card := values.get("card")) else None
         values["virtual_account"] = _account(account) if (account := values.get("virtual_account")) else None
         values["cancellations"] = tuple(_cancellation(entry) for entry in values.get("cancellations") or ())
         return cls(**values)
@@ -115,9 +115,15 @@ def _moment(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
+def _known(kind: type[Any], kept: dict[str, Any]) -> dict[str, Any]:
+    return {field.name: kept[field.name] for field in fields(kind) if field.name in kept}
+
+
 def _account(kept: dict[str, Any]) -> VirtualAccount:
-    return VirtualAccount(**kept | {name: _moment(kept[name]) for name in ("issued_at", "expires_at")})
+    times = {name: _moment(kept[name]) for name in ("issued_at", "expires_at")}
+    return VirtualAccount(**_known(VirtualAccount, kept) | times)
 
 
 def _cancellation(kept: dict[str, Any]) -> Cancellation:
-    return Cancellation(**kept | {"amount": Decimal(kept["amount"]), "cancelled_at": _moment(kept["cancelled_at"])})
+    exact = {"amount": Decimal(kept["amount"]), "cancelled_at": _moment(kept["cancelled_at"])}
+    return Cancellation(**_known(Cancellation, kept) | exact)

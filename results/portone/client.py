@@ -14,6 +14,7 @@ from decimal import Decimal
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote
+from uuid import UUID
 
 import httpx
 from httpx_aiohttp import AiohttpTransport
@@ -47,6 +48,7 @@ class PortOne:
     def __init__(self, base_url: str, *, deadline: float = DEADLINE, connections: int = 200) -> None:
         self._base_url = base_url.rstrip("/")
         self._deadline = deadline
+        self._buying: dict[UUID, asyncio.Task[str]] = {}
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
         self._http = httpx.AsyncClient(
             transport=AiohttpTransport(limits=limits),
@@ -111,6 +113,15 @@ class PortOne:
         return asked_at, await self._read("GET", path, params=query, headers=headers)
 
     async def _buy_token(self, access: Access, keep_token: KeepToken) -> str:
+        """Buy a token; questions of one merchant that need one at the same time share it."""
+        buying = self._buying.get(access.credential_id)
+        if buying is None:
+            buying = asyncio.create_task(self._ask_for_token(access, keep_token))
+            self._buying[access.credential_id] = buying
+            buying.add_done_callback(lambda _: self._buying.pop(access.credential_id, None))
+        return await asyncio.shield(buying)
+
+    async def _ask_for_token(self, access: Access, keep_token: KeepToken) -> str:
         keys = {"imp_key": access.imp_key, "imp_secret": access.imp_secret}
         reply = await self._read("POST", "/users/getToken", json=keys)
         answer = _open_envelope(reply)

@@ -7,13 +7,17 @@ for "never", everything but seven fields may be missing or null, and new words m
 import json
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, Final
 
 from results.core.claim import MAX_TOKEN
 from results.core.snapshot import Cancellation, Card, Snapshot, VirtualAccount
 from results.portone.errors import PortOneUnavailable
 
 Json = dict[str, Any]
+
+LONGEST: Final = {"imp_uid": 32, "merchant_uid": 40}
+# Some PGs write 9999-12-31 for "no deadline": cut, so that a grace can still be added to it.
+END_OF_TIME: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def parse_payment(payment: object, *, asked_at: datetime) -> Snapshot:
@@ -61,15 +65,18 @@ def _object(value: object) -> Json:
 
 
 def _required(payment: Json, name: str) -> str:
-    if not (text := _text(payment, name)):
+    text = _text(payment, name)
+    if not text or len(text) > LONGEST.get(name, len(text)):
         raise ValueError(name)
     return text
 
 
 def _text(payment: Json, name: str) -> str | None:
-    """Return a text field without NUL, which PostgreSQL cannot keep; None for missing, null and empty."""
+    """Return a text field as PostgreSQL and UTF-8 can keep it; None for missing, null and empty."""
     value = payment.get(name)
-    return str(value).replace("\x00", "")[:500] if value not in (None, "") else None
+    if value in (None, ""):
+        return None
+    return str(value)[:500].replace("\x00", "").encode("utf-8", "replace").decode()
 
 
 def _amount(value: object) -> Decimal:
@@ -85,7 +92,23 @@ def _amount(value: object) -> Decimal:
 def _moment(payment: Json, name: str) -> datetime | None:
     """Return epoch seconds as aware UTC; PortOne writes 0 for what has not happened."""
     seconds = payment.get(name)
-    return datetime.fromtimestamp(int(seconds), UTC) if seconds else None
+    return min(datetime.fromtimestamp(_whole(seconds), UTC), END_OF_TIME) if seconds else None
+
+
+def _whole(value: Any) -> int:
+    """Return a whole number of moderate size: a few characters like 1e999999999 would fill the memory."""
+    number = Decimal(value)
+    if number.adjusted() > 18:
+        raise ValueError("number")
+    return int(number)
+
+
+def _installments(value: Any) -> int:
+    """Return a card's months, 0 when they are illegible: they decide nothing, so they hold up no payment."""
+    try:
+        return _whole(value or 0)
+    except (TypeError, ValueError, InvalidOperation, OverflowError):
+        return 0
 
 
 def _card(payment: Json) -> Card | None:
@@ -98,7 +121,7 @@ def _card(payment: Json) -> Card | None:
         issuer_name=_text(payment, "card_issuer_name"),
         number=_text(payment, "card_number"),
         kind=str(payment.get("card_type")) if payment.get("card_type") is not None else "",
-        installments=int(payment.get("card_quota") or 0),
+        installments=_installments(payment.get("card_quota")),
         approval_number=_text(payment, "apply_num"),
     )
 
@@ -140,4 +163,6 @@ def _order_token(custom_data: object) -> str | None:
         token = json.loads(custom_data).get("pw_order")
     except (ValueError, AttributeError, RecursionError):
         return None
-    return token[:MAX_TOKEN] if isinstance(token, str) else None
+    # The browser wrote this: only what a token can be made of is kept.
+    is_token = isinstance(token, str) and token.isascii() and token.isprintable()
+    return token[:MAX_TOKEN] if is_token else None

@@ -24,6 +24,7 @@ from results.core.return_link import ReturnClaims, ReturnKey, sign_return
 from results.core.snapshot import Snapshot
 from results.core.words import PaymentStatus
 from results.models import Notification, Payment, Verification
+from results.publish import SETTLED_WELL
 from results.views.opaque import decode_page, encode_page
 from tenants.models import MerchantKey
 from tenants.routing import Route, find_mode, inside
@@ -148,11 +149,12 @@ def load(opaque: str, *, at: datetime) -> Shown:
 
 
 def find_payment(mode: str, claim: Claim) -> Payment | None:
-    """Return the payment that a landing names; without a payment id the newest one of the order it names."""
+    """Return the payment that a landing names; without a payment id the one that paid its order, else the newest."""
     payments = Payment.objects.select_related("order").filter(mode=mode)
     if claim.imp_uid:
         return payments.filter(imp_uid=claim.imp_uid).first() or _claimed_payment(mode, claim)
-    return payments.filter(order__merchant_uid=claim.merchant_uid).order_by("first_seen_at").last()
+    tries = list(payments.filter(order__merchant_uid=claim.merchant_uid).order_by("first_seen_at", "id"))
+    return next((one for one in tries if one.status in SETTLED_WELL), tries[-1] if tries else None)
 
 
 def _claimed_payment(mode: str, claim: Claim) -> Payment | None:

@@ -81,11 +81,9 @@ class Caller(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.heard += data
         head, ends, body = self.heard.partition(HEAD_ENDS)
-        length = LENGTH.search(head) if ends else None
-        if not ends or (length and len(body) < int(length[1])):
-            return
-        self.heard = b""
-        self.answered(head)
+        if ends and is_whole(head, body):
+            self.heard = b""
+            self.answered(head)
 
     def answered(self, head: bytes) -> None:
         now = time.perf_counter()
@@ -101,6 +99,13 @@ class Caller(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         if not self.closed.done():
             self.closed.set_result(None)
+
+
+def is_whole(head: bytes, body: bytes) -> bool:
+    """Tell whether an answer has come to its end."""
+    if length := LENGTH.search(head):
+        return len(body) >= int(length[1])
+    return b"chunked" not in head or body.endswith(b"0\r\n\r\n")
 
 
 async def send_for_a_while(load: Load) -> Outcome:

@@ -219,6 +219,11 @@ class Merchant:
         """Return id and bytes of every callback about an order; one that came twice alike counts once."""
         return {(item.headers["webhook-id"], item.body) for item in self.shop.received(order=order)}
 
+    def notifications(self, order: str) -> int:
+        """Return how many arrivals about an order are written down."""
+        count = f"SELECT count(*) FROM {self.schema}.results_notification WHERE merchant_uid = %s"
+        return int(self.installation.query(count, order)[0][0])
+
     def events(self, order: str) -> list[tuple[int, str]]:
         """Return sequence and type of the events that are written down."""
         statement = "SELECT event.sequence, event.type {} ORDER BY event.sequence"

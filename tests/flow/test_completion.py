@@ -86,9 +86,7 @@ def test_a_claim_about_an_order_nobody_registered_is_not_told(bakery: Cast, run_
     """Anybody can write a redirect: without a registered order its word reaches no merchant."""
     imp_uid = bakery.opens_window("order-4")
 
-    bakery.lands(
-        imp_uid=imp_uid, merchant_uid="order-4", imp_success="false", error_msg="사용자가 결제를 취소"
-    )
+    bakery.lands(imp_uid=imp_uid, merchant_uid="order-4", imp_success="false", error_msg="사용자가 결제를 취소")
     run_worker()
 
     assert bakery.published() == []
@@ -259,9 +257,7 @@ def test_somebody_elses_payment_does_not_pay_an_order(bakery: Cast, run_worker: 
     assert bakery.order("order-b").status == "registered"
 
 
-def test_two_merchants_with_the_same_order_number_never_meet(
-    bakery: Cast, florist: Cast, run_worker: Work
-) -> None:
+def test_two_merchants_with_the_same_order_number_never_meet(bakery: Cast, florist: Cast, run_worker: Work) -> None:
     """Both use `order-1`; each hears of its own payment only, with its own amount."""
     for cast, amount in ((bakery, 1000), (florist, 2000)):
         cast.expects("order-1", amount)

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from django.db import connection
 from psycopg import sql
 
-from tenants.models import Membership, Merchant, User
+from tenants.models import Merchant, User
 from tenants.onboarding import register_merchant
 from tenants.routing import forget_everything
 
@@ -17,20 +18,37 @@ Register = Callable[..., Merchant]
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
-@pytest.fixture
-def register(database: dict[str, Merchant]) -> Iterator[Register]:
-    """Write newcomers down, without a schema yet; afterwards nothing of them is left."""
-    yield lambda name="baker's apprentice", **more: register_merchant(
-        **{"name": name, "owner_email": "owner@newcomer.example", "actor": "tests", "at": NOON} | more
+@contextmanager
+def newcomers_leave() -> Iterator[None]:
+    """Whoever comes to be inside is gone afterwards, with schema and owner."""
+    merchants, users = (
+        list(Merchant.objects.values_list("id", flat=True)),
+        list(User.objects.values_list("id", flat=True)),
     )
+    yield
     connection.close()
     connection.set_schema_to_public()
-    for newcomer in Merchant.objects.exclude(id__in=[merchant.id for merchant in database.values()]):
+    for newcomer in Merchant.objects.exclude(id__in=merchants):
         with connection.cursor() as cursor:
             name = sql.Identifier(newcomer.schema_name)
             cursor.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(name))
         newcomer.delete()
-    User.objects.exclude(id__in=Membership.objects.values("user")).delete()
+    User.objects.exclude(id__in=users).delete()
+
+
+@pytest.fixture
+def leavers(database: dict[str, Merchant]) -> Iterator[None]:
+    """Let newcomers of this test leave again."""
+    with newcomers_leave():
+        yield
+
+
+@pytest.fixture
+def register(leavers: None) -> Register:
+    """Write newcomers down, without a schema yet."""
+    return lambda name="baker's apprentice", **more: register_merchant(
+        **{"name": name, "owner_email": "owner@newcomer.example", "actor": "tests", "at": NOON} | more
+    )
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """What is sealed opens in its own place, with the ring of its time, and nowhere else."""
 
 import base64
+import traceback
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -33,6 +34,15 @@ lumps = st.text("ABCDEFabcdef0123456789+/=", min_size=12, max_size=90)
 
 def entry(id_: str, secret: bytes = b"s" * 32) -> str:
     return f"{id_}:{base64.b64encode(secret).decode()}"
+
+
+def refusal_of(text: str) -> str:
+    """Return all that a traceback would say of a ring that is refused; empty for one that is not."""
+    try:
+        KeyRing.from_text(text)
+    except ValueError as error:
+        return "".join(traceback.format_exception(error))
+    return ""
 
 
 # Sealing and opening
@@ -169,21 +179,14 @@ def test_a_ring_that_cannot_be_read_is_refused_with_its_fault(text: str, fault: 
 @given(lumps)
 def test_a_refused_ring_never_shows_a_key(secret: str) -> None:
     """Whatever stands where the key should, the refusal does not repeat it."""
-    try:
-        KeyRing.from_text(f"k1:{secret}")
-    except ValueError as error:
-        assert secret not in str(error)
-        assert error.__cause__ is None
+    assert secret not in refusal_of(f"k1:{secret}")
 
 
 def test_a_key_without_its_id_is_not_shown() -> None:
     """A key that was pasted without an id is refused without being repeated."""
     alone = entry("k1").partition(":")[2]
 
-    with pytest.raises(ValueError) as refusal:
-        KeyRing.from_text(alone)
-
-    assert alone not in str(refusal.value)
+    assert alone not in refusal_of(alone)
 
 
 # Envelopes and rotation

@@ -4,7 +4,6 @@ const { state, status: address } = page.dataset;
 const MOMENTS = [300, 700, 1000, 2000, 3000, 5000, 8000, 13000]; // milliseconds since the page opened
 const THEN_EVERY = 15000, PATIENCE = 120000, started = Date.now();
 let tag = "", turn = 0, timer = 0;
-
 async function ask() {
   const limit = new AbortController(), hurry = setTimeout(() => limit.abort(), 10000);
   try {

@@ -1,0 +1,161 @@
+"""How does a whole Paywitness come up on one machine, with a PortOne and a shop around it?"""
+
+import asyncio
+import base64
+import json
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import httpx
+
+from .place import Database, Place, choose_port
+from .players import Browser, PortOneDesk, Till
+from .processes import Processes, wait_until_up
+from .simulator.payment import DEMO_BUYER_EMAIL, DEMO_BUYER_NAME, DEMO_BUYER_TEL
+from .tales import Stage
+
+MODE = "live"
+# The demo waits for nobody longer than it must; an installation keeps its patient defaults.
+HASTE = {"CLAIM_DELAY": "2s", "DEPOSIT_GRACE": "5s"}
+# What a shell may have set for another installation would lead this one astray. Empty means: not set.
+NOT_OURS = ("DATABASE_URL_FILE", "DEBUG", "EMAIL_URL", "METRICS_BIND", "OUTBOUND_PROXY", "TRUSTED_PROXY_COUNT")
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where everybody listens, always on the loopback address."""
+
+    web: str
+    simulator: str
+    shop: str
+
+    @classmethod
+    def choose(cls, place: Place, *, web: int | None, simulator: int | None, shop: int | None) -> "Addresses":
+        """Take the ports that were asked for, else the usual ones, one further for each demo that runs already."""
+        wanted = ((web, 8000), (simulator, 8100), (shop, 8200))
+        ports = [choose_port(port, usual=usual + place.number - 1) for port, usual in wanted]
+        return cls(*(f"http://127.0.0.1:{port}" for port in ports))
+
+    @property
+    def return_url(self) -> str:
+        return f"{self.shop}/orders/complete"
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Everything that runs. `facts` is what create_merchant printed, keys included."""
+
+    addresses: Addresses
+    stage: Stage
+    facts: Mapping[str, str] = field(repr=False)
+    imp_key: str = field(repr=False)
+    imp_secret: str = field(repr=False)
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """Return what may stand in no log and no table, by name."""
+        signing_key = self.facts["signing_secret"].removeprefix("whsec_")
+        return {
+            "the buyer's name": DEMO_BUYER_NAME,
+            "the buyer's e-mail address": DEMO_BUYER_EMAIL,
+            "the buyer's telephone number": DEMO_BUYER_TEL,
+            "the PortOne key": self.imp_key,
+            "the PortOne secret": self.imp_secret,
+            "the signing secret": signing_key,
+            "the signing secret's bytes": base64.b64decode(signing_key).hex(),
+            "the API key": self.facts["api_key"],
+            "the return key": self.facts["return_key"],
+            "the order key": self.facts["order_key"],
+        }
+
+
+def environment(addresses: Addresses, database: Database) -> dict[str, str]:
+    """Return what every process of the demo is told."""
+    return (
+        dict(os.environ)
+        | dict.fromkeys(NOT_OURS, "")
+        | HASTE
+        | {
+            "ENVIRONMENT": "development",
+            "DATABASE_URL": database.url,
+            "PUBLIC_URL": addresses.web,
+            "RESULT_URL": addresses.web,
+            "BIND": addresses.web.removeprefix("http://"),
+            "PORTONE_V1_URL": addresses.simulator,
+            "CALLBACK_ALLOWED_NETWORKS": "127.0.0.0/8",
+            "LOG_LEVEL": "INFO",
+            "PYTHONUNBUFFERED": "1",
+        }
+    )
+
+
+async def install(processes: Processes, addresses: Addresses, http: httpx.AsyncClient) -> Installation:
+    """Start everything and make one merchant whose shop and PortOne account know each other."""
+    simulator = await processes.start("simulator", "-m", "deploy.demo.simulator", "--bind", _bind(addresses.simulator))
+    shop = await processes.start("shop", "-m", "deploy.demo.shop", "--bind", _bind(addresses.shop))
+    await processes.run("migrate", "manage.py", "migrate")
+    web = await processes.start("web", "manage.py", "serve", "--bind", _bind(addresses.web))
+    await processes.start("worker", "manage.py", "worker")
+    imp_key, imp_secret = f"demo-{secrets.token_hex(6)}", secrets.token_hex(40)
+    facts = await _create_merchant(processes, addresses, imp_key=imp_key, imp_secret=imp_secret)
+    await wait_until_up(simulator, f"{addresses.simulator}/_control/health", http)
+    await wait_until_up(shop, f"{addresses.shop}/_control/health", http)
+    await wait_until_up(web, f"{addresses.web}/healthz", http)
+    stage = _set_stage(processes, addresses, facts, imp_key, http)
+    await _introduce(stage, addresses, facts, imp_secret)
+    return Installation(addresses, stage, facts, imp_key, imp_secret)
+
+
+async def _create_merchant(
+    processes: Processes, addresses: Addresses, *, imp_key: str, imp_secret: str
+) -> dict[str, str]:
+    printed = await processes.run(
+        "create_merchant",
+        *("manage.py", "create_merchant", "--json", "--mode", MODE),
+        *("--name", "데모 빵집", "--owner-email", "owner@bakery.example"),
+        *("--imp-key", imp_key, "--imp-secret", imp_secret),
+        *("--callback-url", f"{addresses.shop}/callback", "--return-url", addresses.return_url),
+        *("--origin", addresses.shop),
+    )
+    return dict(json.loads(printed))
+
+
+def _set_stage(
+    processes: Processes, addresses: Addresses, facts: Mapping[str, str], imp_key: str, http: httpx.AsyncClient
+) -> Stage:
+    # Each registration is a process of its own: more at once than there are processors would only wait.
+    turn = asyncio.Semaphore(os.cpu_count() or 2)
+
+    async def register(order: str, price: int) -> None:
+        arguments = ("--merchant", facts["merchant"], "--mode", MODE, "--order", order, "--amount", str(price))
+        async with turn:
+            await processes.run("register_order", "manage.py", "register_order", *arguments, "--currency", "KRW")
+
+    return Stage(
+        desk=PortOneDesk(addresses.simulator, imp_key, http),
+        till=Till(addresses.shop, http),
+        browser=Browser(addresses.web, addresses.return_url, http),
+        redirect_url=facts["redirect_url"],
+        register=register,
+    )
+
+
+async def _introduce(stage: Stage, addresses: Addresses, facts: Mapping[str, str], imp_secret: str) -> None:
+    """Enter into PortOne's console and the shop's settings what a merchant would paste there."""
+    user_code = f"imp{int(time.time()) % 100_000_000:08d}"
+    await stage.desk.add_account(imp_secret=imp_secret, user_code=user_code, notice_url=facts["webhook_url"])
+    keys = {name: facts[name] for name in ("merchant", "mode", "signing_secret", "return_key", "order_key")}
+    await stage.till.settings(
+        **keys,
+        return_url=addresses.return_url,
+        redirect_url=facts["redirect_url"],
+        pay_url=f"{addresses.simulator}/pay",
+        user_code=user_code,
+    )
+
+
+def _bind(url: str) -> str:
+    return url.removeprefix("http://")

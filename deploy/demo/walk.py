@@ -1,0 +1,150 @@
+"""What does `make demo` show? Payments from PortOne's side to a callback that the shop verified, one line each.
+
+Exit code 0: every callback came and was right. 1: something was missing or wrong, and the last lines say what.
+"""
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import httpx
+
+from .expectation import find_faults_at_the_end
+from .installation import Addresses, Installation, environment, install
+from .place import CannotGoOn, Database, Place, borrow_database, claim_place
+from .processes import Processes, tail
+from .proof import prove
+from .table import closing_line, heading, line, note, say
+from .tales import TALES, Row, Scene, Stage, Tale, tell
+
+T = TypeVar("T")
+
+INTERRUPTED = 130
+# A claim waits on purpose before it is told, so these stories begin right after the first one.
+BEGIN_EARLY = (1, 8, 9)
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the command line asks for; a port is None where the usual one or any other will do."""
+
+    once: bool
+    web: int | None = None
+    simulator: int | None = None
+    shop: int | None = None
+
+
+async def demo(wishes: Wishes) -> int:
+    """Run the whole demo and return its exit code; whatever it started has ended when this returns."""
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    try:
+        with claim_place() as place, borrow_database(place) as database:
+            return await _run(wishes, place, database, stop)
+    except CannotGoOn as reason:
+        print(f"The demo failed. {reason}", file=sys.stderr)
+        return 1
+
+
+async def _run(wishes: Wishes, place: Place, database: Database, stop: asyncio.Event) -> int:
+    addresses = Addresses.choose(place, web=wishes.web, simulator=wishes.simulator, shop=wishes.shop)
+    environ = environment(addresses, database)
+    async with Processes(place.folder / "logs", environ, keep=place.lock) as processes:
+        code = await _unless_stopped(stop, processes, _show(processes, addresses, database))
+        if code is not None and not wishes.once:
+            say_what_to_try(addresses)
+            await _unless_stopped(stop, processes, stop.wait())
+    return INTERRUPTED if code is None else code
+
+
+async def _unless_stopped(stop: asyncio.Event, processes: Processes, work: Coroutine[Any, Any, T]) -> T | None:
+    """Return what the work came to, or None when somebody asked for the end; CannotGoOn when a process died."""
+    working = asyncio.create_task(work)
+    others = (asyncio.create_task(stop.wait()), asyncio.create_task(processes.wait_until_one_dies()))
+    try:
+        done, _ = await asyncio.wait((working, *others), return_when=asyncio.FIRST_COMPLETED)
+        if others[1] in done:
+            others[1].result()
+        return working.result() if working in done else None
+    finally:
+        for task in (working, *others):
+            task.cancel()
+        await asyncio.gather(working, *others, return_exceptions=True)
+
+
+async def _show(processes: Processes, addresses: Addresses, database: Database) -> int:
+    """Install, walk and prove; return the exit code."""
+    began = time.monotonic()
+    say(f"Starting database, web, worker, PortOne simulator and shop; logs in {processes.logs}")
+    async with httpx.AsyncClient(trust_env=False, timeout=10) as http:
+        installation = await install(processes, addresses, http)
+        say(f"Ready after {time.monotonic() - began:.1f} s. Times below: from the first arrival to the callback.\n")
+        rows = await walk(installation.stage)
+        faults = await check_the_whole(installation.stage, rows)
+    faults += await asyncio.to_thread(prove_secrecy, processes, installation, database, rows)
+    right = sum(not row.faults for row in rows)
+    say(f"\n{right} of {len(rows)} stories right, {time.monotonic() - began:.1f} s in all.")
+    if right == len(rows) and not faults:
+        return 0
+    logs = "\n".join(tail(child.log) for child in processes.children if child.name in ("web", "worker"))
+    print(f"The demo failed: see the lines marked WRONG.\n{logs}", file=sys.stderr)
+    return 1
+
+
+async def walk(stage: Stage) -> list[Row]:
+    """Play all stories beside each other, and print them in order as they end."""
+    say(heading())
+    run = int(time.time()) % 10_000_000
+    tasks: dict[int, asyncio.Task[Row]] = {}
+
+    async def play(tale: Tale) -> Row:
+        scene = Scene(f"demo-{run}-{tale.number:02}")
+        if tale.follows is not None:
+            before = (await tasks[tale.follows]).scene
+            scene = Scene(before.order, before.pay_url, before.imp_uid)
+        return await tell(stage, tale, scene)
+
+    rows = []
+    async with asyncio.TaskGroup() as group:
+        for tale in sorted(TALES, key=lambda tale: tale.number not in BEGIN_EARLY):
+            tasks[tale.number] = group.create_task(play(tale))
+        for tale in TALES:
+            rows.append(await tasks[tale.number])
+            say(line(rows[-1]))
+    return rows
+
+
+async def check_the_whole(stage: Stage, rows: list[Row]) -> list[str]:
+    """Check that each change was told once and goods were sent only for what was paid; print one line."""
+    wanted: dict[str, list[str]] = {}
+    for row in rows:
+        wanted.setdefault(row.scene.order, []).extend((*row.tale.earlier, row.tale.expected.type))
+    say(note("8 and 9 wait for CLAIM_DELAY (2 s here); 6, 10 and 11 share the 2 s between two questions to PortOne."))
+    faults = find_faults_at_the_end(await stage.till.received(), wanted, await stage.till.fulfilled())
+    events = sum(map(len, wanted.values()))
+    say(closing_line("each change told once, goods sent for paid orders only", f"{events} events", faults))
+    return faults
+
+
+def prove_secrecy(processes: Processes, installation: Installation, database: Database, rows: list[Row]) -> list[str]:
+    """Check that logs and database hold neither the buyer nor a secret in clear; print one line."""
+    logs = [*processes.logs.glob("*.log"), *database.logs]
+    proof = prove(logs, database.url, installation.secrets, seen=(rows[0].scene.order, rows[1].scene.imp_uid))
+    say(closing_line("no buyer's name, no secret in logs or database", proof.extent, proof.faults))
+    return proof.faults
+
+
+def say_what_to_try(addresses: Addresses) -> None:
+    say(
+        f"""
+Try it by hand:
+  {addresses.shop}/  the shop: buy something, pay in the simulated window, come back
+  {addresses.simulator}/  PortOne's desk: deposit, cancel, fail, send a webhook again
+  {addresses.shop}/received  every callback as the shop wrote it down
+Ctrl-C ends it."""
+    )
