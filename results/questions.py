@@ -17,7 +17,7 @@ from results.duties import Taken
 from results.models import Notification, Order, Payment, Verification
 from tenants.routing import Route
 
-LAST_LOOK: Final = 3  # tries: still unknown after the refetch at 15 s
+LAST_LOOK: Final = 3  # times unknown: still so after the second refetch
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +157,35 @@ def _newest_of(rows: "Iterable[Verification]", name: str) -> dict[str, datetime]
     return dict(grouped)
 
 
+def count_unknown(mode: str, reasons: Iterable[Reason]) -> dict[int, int]:
+    """Return, by duty, how often PortOne has answered since that arrival that it knows no such payment.
+
+    Tries are no measure of that: they also count the times when PortOne did not answer at all.
+    """
+    notes = {reason.duty.id: reason.notification for reason in reasons if reason.notification}
+    imp_uids = {note.imp_uid for note in notes.values() if note.imp_uid}
+    orders = {note.merchant_uid for note in notes.values() if not note.imp_uid}
+    about = Q(imp_uid__in=imp_uids) | Q(merchant_uid__in=orders, question=Verification.Question.FIND_ALL)
+    unknown = Verification.objects.filter(about, mode=mode, answer=Verification.Answer.UNKNOWN)
+    answers = list(unknown.values_list("imp_uid", "merchant_uid", "asked_at")) if notes else []
+    return {
+        duty: sum(
+            asked_at >= note.received_at and (imp_uid == note.imp_uid if note.imp_uid else order == note.merchant_uid)
+            for imp_uid, order, asked_at in answers
+        )
+        for duty, note in notes.items()
+    }
+
+
 def mark_last_looks(mode: str, questions: Iterable[Question]) -> None:
     """Mark the questions that may look once among test payments: long unknown, and for a registered order."""
+    about = [question for question in questions if question.imp_uid]
+    unknown = count_unknown(mode, (reason for question in about for reason in question.reasons))
     tired = {
         reason.claim.merchant_uid: question
-        for question in questions
+        for question in about
         for reason in question.reasons
-        if reason.claim and reason.claim.merchant_uid and question.imp_uid and reason.duty.tries == LAST_LOOK
+        if reason.claim and reason.claim.merchant_uid and unknown.get(reason.duty.id) == LAST_LOOK
     }
     if tired:
         registered = Order.objects.filter(mode=mode, merchant_uid__in=tired).exclude(registered_at=None)

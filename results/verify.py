@@ -34,7 +34,7 @@ from results.portone import (
 )
 from results.portone.client import BATCH, KeepToken
 from results.publish import publish_snapshot
-from results.questions import Question, Reason, gather, read_reasons, settle
+from results.questions import Question, Reason, count_unknown, gather, read_reasons, settle
 from tenants.fields import new_id
 from tenants.models import Credential
 from tenants.routing import CUT_OFF, Route, Threads
@@ -188,10 +188,15 @@ def conclude(route: Route, answers: Sequence[Answered], unasked: Sequence[Questi
     concluded: list[Answered] = []
     settled: list[Reason] = []
     later = {reason.duty.id: at for question in unasked for reason in question.reasons}
+    missed = (reason for answered in answers if answered.answer == Answer.UNKNOWN for reason in answered.reasons)
+    unknown = count_unknown(route.mode, missed)
     for answered in answers:
         try:
             payments = publish_found(route, answered, at=at)
-            moments = [(reason, ask_again_at(route, reason, answered, payments, at=at)) for reason in answered.reasons]
+            moments = [
+                (reason, ask_again_at(route, reason, answered, payments, unknown.get(reason.duty.id, 0), at=at))
+                for reason in answered.reasons
+            ]
         except CUT_OFF:
             raise
         except Exception as error:
@@ -222,9 +227,12 @@ def publish_found(route: Route, answered: Answered, *, at: datetime) -> list[Pay
 
 
 def ask_again_at(
-    route: Route, reason: Reason, answered: Answered, payments: Sequence[Payment], *, at: datetime
+    route: Route, reason: Reason, answered: Answered, payments: Sequence[Payment], unknown: int, *, at: datetime
 ) -> datetime | None:
-    """Return when the reason is to be asked about again; None when this answer settles it."""
+    """Return when the reason is to be asked about again; None when this answer settles it.
+
+    `unknown` is how often PortOne has said by now that it knows no such payment.
+    """
     match answered.answer:
         case Answer.UNAVAILABLE:
             return at + after_silence(reason.duty.tries)
@@ -237,7 +245,7 @@ def ask_again_at(
         if waits_until is not None:
             return waits_until
     if answered.answer == Answer.UNKNOWN:
-        wait = after_unknown(reason.duty.tries)
+        wait = after_unknown(unknown)
         return at + wait if wait is not None else None
     return None
 

@@ -15,7 +15,7 @@ from .place import CHECKOUT, CannotGoOn
 
 UP_SECONDS = 60.0
 STOP_SECONDS = 20.0
-TAIL_LINES = 20
+TAIL_LINES = 10
 
 
 @dataclass(frozen=True, slots=True)

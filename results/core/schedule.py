@@ -31,9 +31,9 @@ def after_refusal(tries: int) -> timedelta:
     return REFUSED[min(tries, len(REFUSED)) - 1]
 
 
-def after_unknown(tries: int) -> timedelta | None:
-    """Return the wait after PortOne knew no such payment; None when it was asked often enough."""
-    return UNKNOWN[tries - 1] if tries <= len(UNKNOWN) else None
+def after_unknown(times: int) -> timedelta | None:
+    """Return the wait after PortOne knew no such payment for the nth time; None when it was asked often enough."""
+    return UNKNOWN[times - 1] if times <= len(UNKNOWN) else None
 
 
 def next_question(

@@ -116,6 +116,29 @@ def test_without_an_outcome_silence_is_never_a_failure(
     assert page_of(claim, payment, answered=answered, settled=settled) == Page(state)
 
 
+@pytest.mark.parametrize(
+    ("claim", "payment", "state"),
+    [
+        (replace(BAKERYS, imp_uid=None), FAILED, PageState.CONFIRMING),
+        (replace(BAKERYS, imp_uid=None), WAITING, PageState.CONFIRMING),
+        (replace(BAKERYS, imp_uid=None), PAID, PageState.PAID),
+        (BAKERYS, FAILED, PageState.CONFIRMING),
+        (BAKERYS, replace(FAILED, status=PaymentStatus.EXPIRED), PageState.CONFIRMING),
+        (BAKERYS, WAITING, PageState.AWAITING_DEPOSIT),
+    ],
+)
+def test_an_earlier_failure_is_not_shown_to_a_new_landing(
+    claim: Claim, payment: KnownPayment, state: PageState
+) -> None:
+    """Until PortOne was asked on behalf of a landing, a later try may have paid: nobody is told to pay again."""
+    assert page_of(claim, payment, answered=False).state == state
+
+
+def test_a_landing_that_needs_no_question_shows_the_known_failure() -> None:
+    """What was verified a moment ago holds for a landing that is settled by it."""
+    assert page_of(BAKERYS, FAILED, answered=False, settled=True).state == PageState.FAILED
+
+
 def test_whoever_paid_sees_the_amount() -> None:
     """A landing that names both ids of a payment that has just begun sees its amount."""
     assert page_of(BAKERYS, PAID) == Page(PageState.PAID, money=WON, discloses=True)

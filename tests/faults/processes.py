@@ -55,6 +55,12 @@ class Process:
         lines = (json.loads(line) for line in self.said.splitlines() if line.startswith("{"))
         return [line for line in lines if line.get("event") == event]
 
+    @property
+    def faults(self) -> list[dict[str, Any]]:
+        """Return its log lines about what went wrong."""
+        lines = (json.loads(line) for line in self.said.splitlines() if line.startswith("{"))
+        return [line for line in lines if line.get("level") in ("error", "critical")]
+
     def wait_for_line(self, event: str, *, seconds: float = 20) -> None:
         def said_it() -> bool:
             if self.running.poll() is not None:
@@ -196,9 +202,12 @@ class Merchant:
             which = ("--merchant", self.facts["merchant"], "--mode", "live", "--order", order)
             self.installation.command("register_order", *which, "--amount", str(AMOUNT))
 
+    def opens_window(self, order: str) -> str:
+        return self.portone.open_window(self.name, merchant_uid=order, amount=AMOUNT)
+
     def is_paid(self, order: str, *, webhook: bool = False) -> str:
         """Let a customer pay at PortOne; unless asked for, PortOne keeps it to itself."""
-        imp_uid = self.portone.open_window(self.name, merchant_uid=order, amount=AMOUNT)
+        imp_uid = self.opens_window(order)
         self.portone.approve(imp_uid, webhook=webhook)
         return imp_uid
 

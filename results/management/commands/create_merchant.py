@@ -1,9 +1,12 @@
 """Make a merchant that can be paid and told: schema, keys, PortOne credentials and an endpoint, in one call."""
 
 import json
+import re
 from argparse import ArgumentParser
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -21,6 +24,9 @@ from tenants.onboarding import issue_keys, provision, register_merchant, set_pol
 from tenants.routing import find_mode, inside
 
 ACTOR = "manage.py create_merchant"
+EMAIL_LENGTH: Final = 254  # what a mail server has to accept, and what our column holds
+KEY: Final = re.compile(r"[!-~]{1,512}")
+TIER: Final = re.compile(r"[A-Za-z0-9]{3}")
 
 
 class Command(BaseCommand):
@@ -57,21 +63,49 @@ class Command(BaseCommand):
 
 def check_options(options: dict[str, Any]) -> dict[str, Any]:
     """Refuse what cannot work before anything is made; each message names the option and the mend."""
+    check_texts(options)
+    [callback_url] = read_each("--callback-url", [options["callback_url"]], normalise_callback_url)
+    return {
+        "callback_url": callback_url,
+        "return_urls": read_each("--return-url", options["return_url"], read_return_url),
+        "origins": read_each("--origin", options["origin"], read_origin),
+    }
+
+
+def check_texts(options: dict[str, Any]) -> None:
     try:
         validate_email(options["owner_email"])
-        callback_url = normalise_callback_url(options["callback_url"])
-        return_urls = [normalise_return_url(url, allow_http=settings.DEVELOPMENT) for url in options["return_url"]]
     except ValidationError as error:
         raise CommandError(f"--owner-email: {' '.join(error.messages)}") from error
-    except BadCallbackUrl as error:
-        raise CommandError(f"--callback-url: {error}") from error
-    except BadReturnUrl as error:
-        raise CommandError(f"--return-url: {error}") from error
+    if len(options["owner_email"]) > EMAIL_LENGTH:
+        raise CommandError(f"--owner-email: give an address of at most {EMAIL_LENGTH} characters")
     if not options["name"].strip() or len(options["name"]) > 80:
         raise CommandError("--name: give 1 to 80 characters")
-    if options["tier"] and (len(options["tier"]) != 3 or not options["tier"].isalnum()):
+    for option in ("imp_key", "imp_secret"):
+        if not KEY.fullmatch(options[option]):
+            raise CommandError(f"--{option.replace('_', '-')}: copy it from PortOne's console, without spaces")
+    if options["tier"] and not TIER.fullmatch(options["tier"]):
         raise CommandError("--tier: three characters A-Z and 0-9, as PortOne's console shows it")
-    return {"callback_url": callback_url, "return_urls": return_urls, "origins": options["origin"]}
+
+
+def read_each(option: str, texts: list[str], read: Callable[[str], str]) -> list[str]:
+    """Return what an option's values are in normal form; CommandError names the option and the mend."""
+    try:
+        return [read(text) for text in texts]
+    except (BadCallbackUrl, BadReturnUrl) as error:
+        raise CommandError(f"{option}: {error}") from error
+
+
+def read_return_url(text: str) -> str:
+    return normalise_return_url(text, allow_http=settings.DEVELOPMENT)
+
+
+def read_origin(text: str) -> str:
+    """Return scheme, host and port as a browser's Origin header writes them."""
+    url = read_return_url(text)
+    if urlsplit(url).path != "/":
+        raise BadReturnUrl("An origin ends with its host or port, like https://shop.example.com.")
+    return url.removesuffix("/")
 
 
 def set_up_mode(merchant: Merchant, mode: str, options: dict[str, Any], *, at: datetime) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from results.core.claim import MERCHANT_UID_LENGTH, UNPRINTABLE
-from results.core.money import Money, exponent_of, written
+from results.core.money import MAX_MINOR, Money, exponent_of, written
 from results.management.merchant_options import add_merchant_options, read_merchant
 from results.publish import register_order
 from tenants.routing import inside
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         exponent = exponent_of(currency)
         if exponent is None:
             raise CommandError(f"--currency: {currency!r} is no ISO 4217 code; write three letters such as KRW")
-        if amount <= 0:
+        if not 0 < amount <= MAX_MINOR:
             raise CommandError("--amount: give a positive whole number of minor units")
         if not 0 < len(order) <= MERCHANT_UID_LENGTH or UNPRINTABLE.search(order):
             raise CommandError(f"--order: give 1 to {MERCHANT_UID_LENGTH} printable characters")
