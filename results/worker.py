@@ -107,7 +107,8 @@ class Worker:
             self._start(self._ask(group), group, self.rounds, [lane])
         sent = _by(lambda duty: (duty.merchant, duty.mode), (duty for duty in taken if duty.kind not in ASKING))
         for group in sent.values():
-            self._start(self._deliver(group), group, self.deliveries, [duty.lane for duty in group])
+            places = [duty.lane for duty in group]
+            self._start(self._deliver(group, places), group, self.deliveries, places)
         return len(taken)
 
     def _full_lanes(self) -> list[UUID]:
@@ -116,11 +117,12 @@ class Worker:
         return asking + [lane for lane, count in self.deliveries.items() if count > DELIVERIES_OF_A_LANE - room]
 
     def _start(
-        self, work: Coroutine[Any, Any, None], group: Sequence[Taken], counter: Counter[UUID], lanes: Sequence[UUID]
+        self, work: Coroutine[Any, Any, None], group: Sequence[Taken], counter: Counter[UUID], places: list[UUID]
     ) -> None:
+        """Set work going; it holds `places` in their lanes, and may give some back before its end."""
         ids = {duty.id for duty in group}
         self.held |= ids
-        counter.update(lanes)
+        counter.update(places)
 
         async def guarded() -> None:
             try:
@@ -131,10 +133,7 @@ class Worker:
                 log.error("duty_failed", exc_info=error)
             finally:
                 self.held -= ids
-                counter.subtract(lanes)
-                for lane in set(lanes):
-                    if counter[lane] <= 0:
-                        del counter[lane]
+                _give_back(counter, places)
 
         task = asyncio.create_task(guarded())
         self.tasks.add(task)
@@ -145,7 +144,8 @@ class Worker:
         if route:
             await verify(self.portone, self.threads, route, group)
 
-    async def _deliver(self, group: Sequence[Taken]) -> None:
+    async def _deliver(self, group: Sequence[Taken], places: list[UUID]) -> None:
+        """Make the deliveries of one merchant; each gives its place back when it is over, not when all are."""
         route = await self._route(group)
         if not route:
             return
@@ -153,14 +153,21 @@ class Worker:
 
         async def one(item: deliver.Outgoing) -> None:
             try:
-                tried = await deliver.send(self.client, item, jitter=random.uniform(-1, 1))
-            except OutboundFault as error:
-                log.error("outbound_fault", error=str(error))  # ours: not charged to the endpoint
-                await self.threads.run("public", duties.put_off, {item.duty.id: datetime.now(UTC) + OUR_FAULT})
-                return
-            await self._record(route, tried)
+                await self._send(route, item)
+            finally:
+                places.remove(item.duty.lane)
+                _give_back(self.deliveries, [item.duty.lane])
 
         await asyncio.gather(*map(one, outgoing))
+
+    async def _send(self, route: Route, item: deliver.Outgoing) -> None:
+        try:
+            tried = await deliver.send(self.client, item, jitter=random.uniform(-1, 1))
+        except OutboundFault as error:
+            log.error("outbound_fault", error=str(error))  # ours: not charged to the endpoint
+            await self.threads.run("public", duties.put_off, {item.duty.id: datetime.now(UTC) + OUR_FAULT})
+            return
+        await self._record(route, tried)
 
     async def _route(self, group: Sequence[Taken]) -> Route | None:
         merchant, mode = group[0].merchant, group[0].mode
@@ -203,6 +210,13 @@ class Worker:
             _, late = await asyncio.wait(self.tasks, timeout=STOP_SECONDS)
             for task in late:
                 task.cancel()
+
+
+def _give_back(counter: Counter[UUID], places: Sequence[UUID]) -> None:
+    counter.subtract(places)
+    for lane in set(places):
+        if counter[lane] <= 0:
+            del counter[lane]
 
 
 def _by(key: Callable[[Taken], Any], taken: Iterable[Taken]) -> dict[Any, list[Taken]]:

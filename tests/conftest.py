@@ -65,28 +65,44 @@ def merchants(test_database: None, django_db_blocker: Any) -> dict[str, Merchant
 
 
 @pytest.fixture
-def database(merchants: dict[str, Merchant], django_db_blocker: Any) -> Iterator[dict[str, Merchant]]:
-    """The real database, committed to for real, and empty again afterwards but for the two merchants."""
+def database(
+    merchants: dict[str, Merchant], django_db_blocker: Any, request: pytest.FixtureRequest
+) -> Iterator[dict[str, Merchant]]:
+    """The real database, committed to for real, and empty again afterwards but for the two merchants.
+
+    The florist stands beside every story: whoever does not ask for it must leave its schema without a row.
+    """
     with django_db_blocker.unblock():
         connection.set_schema_to_public()
         yield merchants
         connection.set_schema_to_public()
+        foreign = rows_of(merchants["florist"]) if "florist" not in request.fixturenames else 0
         empty(merchants)
         forget_everything()
         connections.close_all()
+        assert foreign == 0, "the story left rows with a merchant whom nothing of it concerns"
+
+
+def rows_of(merchant: Merchant) -> int:
+    counts = [sql.SQL("(SELECT count(*) FROM {})").format(table) for table in tables_of(merchant)]
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL("SELECT ") + sql.SQL(" + ").join(counts))
+        return int(cursor.fetchone()[0])
+
+
+def tables_of(merchant: Merchant) -> list[sql.Identifier]:
+    """Return a merchant's tables, children first."""
+    first = ("attempt", "delivery", "event", "endpointsecret", "endpoint", "verification", "notification")
+    return [sql.Identifier(merchant.schema_name, f"results_{name}") for name in (*first, "payment", "order")]
 
 
 def empty(merchants: dict[str, Merchant]) -> None:
-    children_first = ("attempt", "delivery", "event", "endpointsecret", "endpoint", "verification", "notification")
-    tables = (*children_first, "payment", "order")
-    public = ["duty", "credential", "merchantkey", "apikey", "auditentry"]
+    public = ("duty", "credential", "merchantkey", "apikey", "auditentry")
+    everything = [table for merchant in merchants.values() for table in tables_of(merchant)]
+    everything += [sql.Identifier("public", f"tenants_{name}") for name in public]
     with connection.cursor() as cursor:
-        for merchant in merchants.values():
-            for table in tables:
-                name = sql.Identifier(merchant.schema_name, f"results_{table}")
-                cursor.execute(sql.SQL("DELETE FROM {}").format(name))
-        for table in public:
-            cursor.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier("public", f"tenants_{table}")))
+        for table in everything:
+            cursor.execute(sql.SQL("DELETE FROM {}").format(table))
         cursor.execute("DELETE FROM tenants_routekey WHERE works_until IS NOT NULL")
 
 

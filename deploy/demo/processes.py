@@ -71,8 +71,7 @@ class Processes:
         finally:
             await end(process)
         if process.returncode:
-            fault = f"manage.py {name} ended with exit code {process.returncode}"
-            raise CannotGoOn(f"{fault}.\n{tail(log)}")
+            raise CannotGoOn(f"manage.py {name} {_cause_of_death(process.returncode)}.\n{tail(log)}")
         return printed.decode()
 
     async def _spawn(
@@ -95,9 +94,8 @@ class Processes:
         """Raise CannotGoOn as soon as a child ends although nobody asked it to."""
         while True:
             for child in self.children:
-                if child.process.returncode is not None:
-                    fault = f"{child.name} ended by itself with exit code {child.process.returncode}"
-                    raise CannotGoOn(f"{fault}.\n{tail(child.log)}")
+                if (code := child.process.returncode) is not None:
+                    raise CannotGoOn(f"{child.name} {_cause_of_death(code)}.\n{tail(child.log)}")
             await asyncio.sleep(0.1)
 
 
@@ -131,6 +129,10 @@ async def end(process: asyncio.subprocess.Process) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
+
+
+def _cause_of_death(code: int) -> str:
+    return f"was killed by signal {-code}" if code < 0 else f"ended by itself with exit code {code}"
 
 
 def tail(log: Path) -> str:

@@ -9,7 +9,7 @@ whitelisted here, because a browser chose them and they are later put into the p
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from email.message import Message
 from enum import StrEnum
 from typing import Any, Self
@@ -39,7 +39,8 @@ MISSING = ("", "null", "undefined")
 V2_IDS = frozenset({"txId", "tx_id", "paymentId", "payment_id"})
 V2_ERRORS = ("code", "message")
 IDENTIFIERS = frozenset(NAMES["imp_uid"] + NAMES["merchant_uid"])
-JOINT = re.compile(rf"\?(?=(?:{'|'.join([*FLAGS, *(name for names in NAMES.values() for name in names)])})=)")
+NAMED = "|".join([*FLAGS, *(name for names in NAMES.values() for name in names), "m_redirect_url"])
+JOINT, FOLD = re.compile(rf"\?(?=(?:{NAMED})=)"), re.compile(rf"&(?=(?:{NAMED})=)")
 LENGTHS = {
     "error_code": 64,
     "error_message": 900,
@@ -90,8 +91,7 @@ class Claim:
 
     def as_json(self) -> dict[str, Any]:
         """Return the parts that have no column of their own, without the empty ones."""
-        rest = {name: value for name, value in asdict(self).items() if name not in ("imp_uid", "merchant_uid")}
-        return {name: value for name, value in rest.items() if value}
+        return {name: value for name in WITHOUT_COLUMN if (value := getattr(self, name))}
 
     @classmethod
     def from_json(cls, imp_uid: str | None, merchant_uid: str | None, rest: Mapping[str, Any]) -> Self:
@@ -99,6 +99,9 @@ class Claim:
         kept = dict(rest)
         outcome, problems = Outcome(kept.pop("outcome", Outcome.SILENT)), tuple(kept.pop("problems", ()))
         return cls(imp_uid=imp_uid, merchant_uid=merchant_uid, outcome=outcome, problems=problems, **kept)
+
+
+WITHOUT_COLUMN = tuple(field.name for field in fields(Claim) if field.name not in ("imp_uid", "merchant_uid"))
 
 
 def is_askable(merchant_uid: str) -> bool:
@@ -138,9 +141,9 @@ def _unfold(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, Any]]:
     """
     unfolded: list[tuple[str, Any]] = []
     for name, value in pairs:
-        head, _, tail = value.partition("&") if name in IDENTIFIERS else (value, "", "")
-        unfolded.append((name, head if "=" in tail else value))
-        unfolded += parse_qsl(tail, keep_blank_values=True)
+        head, *tail = FOLD.split(value, maxsplit=1) if name in IDENTIFIERS else [value]
+        unfolded.append((name, head))
+        unfolded += parse_qsl("".join(tail), keep_blank_values=True)
     return unfolded
 
 
@@ -153,7 +156,8 @@ def _read_body(content_type: str, body: bytes, problems: list[str]) -> list[tupl
     try:
         fields = json.loads(text)
     except (ValueError, RecursionError):
-        problems.append("The body is not JSON, although it looks so; send a JSON object or a form.")
+        if TOO_LONG not in problems:  # else it was we who cut it
+            problems.append("The body is not JSON, although it looks so; send a JSON object or a form.")
         return []
     if not isinstance(fields, dict):
         problems.append("The body is JSON but not an object; send an object with imp_uid and merchant_uid.")

@@ -87,6 +87,12 @@ class Process:
         """True when no child of it lives on."""
         return not self._signal_all(0)
 
+    @property
+    def children(self) -> list[int]:
+        """Return the ids of the processes that it began."""
+        pid = self.running.pid
+        return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
     def _signal_all(self, number: int) -> bool:
         try:
             os.killpg(self.running.pid, number)
@@ -119,17 +125,18 @@ class Installation:
 
     def start_web(self) -> Process:
         bind = self.web_url.removeprefix("http://")
-        web = self._start("serve", "--bind", bind, "--workers", "1", "--threads", "4")
+        web = self.start("serve", "--bind", bind, "--workers", "1", "--threads", "4")
         wait_until(lambda: self.is_ready(), seconds=20, what="a ready web process")
         return web
 
     def start_worker(self) -> Process:
-        worker = self._start("worker")
+        worker = self.start("worker")
         worker.wait_for_line("worker_started")
         return worker
 
-    def _start(self, *arguments: str) -> Process:
-        log = self.folder / f"{len(self.processes):02}-{arguments[0]}.log"
+    def start(self, *arguments: str) -> Process:
+        """Start a command of `manage.py` without waiting for it to be of use."""
+        log = self.folder / f"{len(list(self.folder.iterdir())):02}-{arguments[0]}.log"
         with log.open("wb") as out:
             running = subprocess.Popen(
                 [sys.executable, "manage.py", *arguments],
@@ -151,8 +158,8 @@ class Installation:
             return False
 
     def kill_everything(self) -> None:
-        for process in self.processes:
-            process.kill()
+        while self.processes:
+            self.processes.pop().kill()
 
     def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.database_url, autocommit=True) as connection:

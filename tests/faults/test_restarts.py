@@ -1,5 +1,7 @@
 """A database that is restarted under it, and a stop that is asked for: what Paywitness holds, it finishes."""
 
+import os
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -114,3 +116,27 @@ def test_web_side_finishes_what_it_answers(quiet: Installation, bakery: Merchant
     assert web.wait_for_end(seconds=20) == 0
     assert web.has_left_nothing
     assert bakery.notifications("stop-request") == 1
+
+
+def test_killed_web_process_is_replaced(quiet: Installation, bakery: Merchant) -> None:
+    """When one of the web side's processes is killed, another takes its place by itself."""
+    web = quiet.start_web()
+    (child,) = web.children
+
+    os.kill(child, signal.SIGKILL)
+    wait_until(lambda: web.children not in ([], [child]), what="another process")
+    wait_until(quiet.is_ready)
+
+    assert bakery.is_called_about(bakery.is_paid("replaced"), "replaced") == 200
+
+
+def test_killed_web_side_gives_its_port_back(quiet: Installation, bakery: Merchant) -> None:
+    """When only the web side's first process is killed, the others end too, and a new web side can start."""
+    web = quiet.start_web()
+
+    os.kill(web.running.pid, signal.SIGKILL)
+    web.running.wait(10)
+    wait_until(lambda: web.has_left_nothing, what="the end of its processes")
+    quiet.start_web()
+
+    assert bakery.is_called_about(bakery.is_paid("port"), "port") == 200

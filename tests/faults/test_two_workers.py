@@ -5,12 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from threading import Barrier
 from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection, connections
+from django.db import connection
 
 from results.claims import Told, publish_claim
 from results.core.claim import Claim, read_claim
@@ -137,9 +138,7 @@ def test_fifty_changes_in_any_order_leave_no_gap(route: Route) -> None:
 def cancelled_in_part(times: int) -> Snapshot:
     """Return the payment after so many cancellations of 100 won, asked about so many seconds later."""
     at = NOW + timedelta(seconds=times)
-    entries = tuple(
-        Cancellation(f"c{number}", Decimal(100), None, f"tid{number}", at, None) for number in range(times)
-    )
+    entries = tuple(Cancellation(f"c{number}", Decimal(100), None, f"tid{number}", at, None) for number in range(times))
     status = "cancelled" if times else "paid"
     return replace(PAID, status=status, cancel_amount=Decimal(100 * times), cancellations=entries, asked_at=at)
 
@@ -209,8 +208,7 @@ def test_two_workers_tell_one_story(quiet: Installation, bakery: Merchant) -> No
 
     with ThreadPoolExecutor(16) as portone:
         answers = set(portone.map(lambda imp_uid: bakery.is_called_about(imp_uid, "twice"), payments * 25))
-        cancel = lambda imp_uid: bakery.portone.cancel(imp_uid, amount=100)  # noqa: E731
-        list(portone.map(cancel, payments * 5))
+        list(portone.map(partial(bakery.portone.cancel, amount=100), payments * 5))
     wait_until(lambda: quiet.duties == 0, seconds=40, what="an empty queue")
 
     assert answers == {200}

@@ -33,6 +33,12 @@ Cast = dict[str, Merchant]
 Queries = Callable[[int], Any]
 
 
+@pytest.fixture
+def florist(database: Cast) -> Merchant:
+    """The other merchant, in tests that write into both schemas."""
+    return database["florist"]
+
+
 def key_of(merchant: Merchant, kind: str = "browser", mode: str = "live") -> RouteKey:
     return RouteKey.objects.get(merchant=merchant, mode=mode, kind=kind, works_until=None)
 
@@ -177,7 +183,7 @@ def test_inside_gives_it_back_after_an_exception(database: Cast) -> None:
     assert (connection.schema_name, search_path()) == ("public", "public")
 
 
-def test_threads_never_see_the_other_merchants_rows(database: Cast) -> None:
+def test_threads_never_see_the_other_merchants_rows(database: Cast, florist: Merchant) -> None:
     """Eight threads that switch between bakery and florist 200 times each see the right rows each time."""
     for name, merchant in database.items():
         make_order(merchant, f"{name}-order")
@@ -307,12 +313,12 @@ def test_a_merchants_tables_are_not_in_public(database: Cast) -> None:
     assert tables.isdisjoint(connection.introspection.table_names())
 
 
-def test_a_row_saved_in_the_wrong_schema_overwrites_nothing(database: Cast) -> None:
+def test_a_row_saved_in_the_wrong_schema_overwrites_nothing(database: Cast, florist: Merchant) -> None:
     """Ids are unique over all merchants, so that a row that goes astray meets no other with its id."""
     astray = make_order(database["bakery"], "order-1")
-    own = make_order(database["florist"], "order-2")
+    own = make_order(florist, "order-2")
 
-    with inside(database["florist"].schema_name):
+    with inside(florist.schema_name):
         astray.save()
         kept = dict(Order.objects.values_list("id", "merchant_uid"))
 

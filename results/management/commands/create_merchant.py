@@ -76,7 +76,7 @@ def check_texts(options: dict[str, Any]) -> None:
     try:
         validate_email(options["owner_email"])
     except ValidationError as error:
-        raise CommandError(f"--owner-email: {' '.join(error.messages)}") from error
+        raise CommandError("--owner-email: give an address like owner@shop.example.com") from error
     if len(options["owner_email"]) > EMAIL_LENGTH:
         raise CommandError(f"--owner-email: give an address of at most {EMAIL_LENGTH} characters")
     if not options["name"].strip() or len(options["name"]) > 80:

@@ -1,7 +1,12 @@
 """Serve the web side: WSGI under Granian."""
 
+import os
+import signal
 import socket
+import threading
+import time
 from argparse import ArgumentParser
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +18,7 @@ from granian.constants import Interfaces
 from config.env import Fault, parse_address
 
 GRACE_SECONDS: Final = 15  # what is being answered is finished; a stop takes 20 s at most
+PARENT_SECONDS: Final = 0.5  # between two looks whether the parent lives
 
 
 class Command(BaseCommand):
@@ -41,7 +47,24 @@ class Command(BaseCommand):
             log_access=False,
             static_path_route=[settings.STATIC_URL.rstrip("/")],
             static_path_mount=[Path(settings.BASE_DIR) / "config" / "static"],
-        ).serve()
+        ).serve(target_loader=load_application)
+
+
+def load_application(target: str) -> Any:
+    """Load the application in one of the server's processes, which then ends when the process that began it does.
+
+    Left alone after a kill it would keep the port, and no new web side could start.
+    """
+    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
+    module, _, name = target.partition(":")
+    return getattr(import_module(module), name)
+
+
+def end_with(parent: int) -> None:
+    """Ask this process to stop as soon as it has another parent."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def read_bind(bind: str) -> tuple[str, int]:
