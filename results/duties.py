@@ -99,16 +99,6 @@ def owe_deliveries(*, merchant: UUID, mode: str, deliveries: Sequence[tuple[UUID
     )
 
 
-def retry(when: Mapping[int, datetime]) -> None:
-    """Make duties due later, in the queue of retries, so that they never stand before first attempts."""
-    if when:
-        _run(
-            "UPDATE public.tenants_duty AS duty SET due_at = later.due_at, kind = 'redeliver'"
-            " FROM unnest(%s::bigint[], %s::timestamptz[]) AS later(id, due_at) WHERE duty.id = later.id",
-            [list(when), list(when.values())],
-        )
-
-
 def no_question(payment: UUID) -> None:
     """Ask about a payment no more."""
     _run("DELETE FROM public.tenants_duty WHERE reference = %s AND kind = 'ask'", [payment])

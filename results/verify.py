@@ -162,9 +162,10 @@ async def _look_up(
     return (one,), Verification.Question.SINGLE
 
 
-def _from_batch(question: Question, found: dict[str, Found], started: datetime) -> Answered:
-    one = found.get(question.imp_uid or "")
-    answer = Answer.FOUND if one else Answer.UNKNOWN
+def _from_batch(question: Question, found: dict[str, Found | None], started: datetime) -> Answered:
+    imp_uid = question.imp_uid or ""
+    one = found.get(imp_uid)
+    answer = Answer.FOUND if one else Answer.UNAVAILABLE if imp_uid in found else Answer.UNKNOWN
     kind, now = Verification.Question.BATCH, datetime.now(UTC)
     return Answered(question, kind, answer, started, now, (one,) if one else ())
 
@@ -194,7 +195,8 @@ def conclude(route: Route, answers: Sequence[Answered], unasked: Sequence[Questi
         try:
             payments = publish_found(route, answered, at=at)
             moments = [
-                (reason, ask_again_at(route, reason, answered, payments, unknown.get(reason.duty.id, 0), at=at))
+                # This answer is not kept yet, so it is one more.
+                (reason, ask_again_at(route, reason, answered, payments, unknown.get(reason.duty.id, 0) + 1, at=at))
                 for reason in answered.reasons
             ]
         except CUT_OFF:

@@ -154,6 +154,8 @@ class Worker:
         async def one(item: deliver.Outgoing) -> None:
             try:
                 await self._send(route, item)
+            except Exception as error:  # ours; its lease ends, and its neighbours go on
+                log.error("delivery_failed", delivery=str(item.delivery_id), exc_info=error)
             finally:
                 places.remove(item.duty.lane)
                 _give_back(self.deliveries, [item.duty.lane])
@@ -195,13 +197,13 @@ class Worker:
         """Write attempts down. A database that restarts is waited for, lest merchants hear everything again."""
         for wait in RECORD_AGAIN:
             try:
-                await self.threads.run(route.schema, deliver.record, batch, at=datetime.now(UTC))
+                await self.threads.run(route.schema, deliver.record, route, batch, at=datetime.now(UTC))
             except CUT_OFF as error:
                 log.warning("attempts_not_recorded", error=type(error).__name__, attempts=len(batch))
                 await asyncio.sleep(wait)
             else:
                 return
-        await self.threads.run(route.schema, deliver.record, batch, at=datetime.now(UTC))
+        await self.threads.run(route.schema, deliver.record, route, batch, at=datetime.now(UTC))
 
     async def _finish(self) -> None:
         """Finish what is held; what takes longer than a stop may take comes due again elsewhere."""

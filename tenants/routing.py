@@ -30,6 +30,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 REMEMBERED_SECONDS: Final = 30
 REMEMBERED_ROUTES: Final = 20_000
+UNKNOWN_SECONDS: Final = 5
 LONGEST_KEY: Final = 40
 # What a step raises whose connection was cut, or now leads to a server that may no longer write.
 CUT_OFF: Final = (OperationalError, InterfaceError, InternalError)
@@ -63,8 +64,10 @@ class Route:
 
 
 _lock = Lock()
-_routes: TTLCache[tuple[str, str], Route | None] = TTLCache(REMEMBERED_ROUTES, REMEMBERED_SECONDS)
-_modes: TTLCache[tuple[UUID, str], Route | None] = TTLCache(REMEMBERED_ROUTES, REMEMBERED_SECONDS)
+_routes: TTLCache[tuple[str, str], Route] = TTLCache(REMEMBERED_ROUTES, REMEMBERED_SECONDS)
+_modes: TTLCache[tuple[UUID, str], Route] = TTLCache(REMEMBERED_ROUTES, REMEMBERED_SECONDS)
+# Apart, so that a spray of made-up keys drives no real one out.
+_unknown: TTLCache[tuple[str, str], None] = TTLCache(REMEMBERED_ROUTES, UNKNOWN_SECONDS)
 
 # A condition for statements that act on a route: its key opens at this moment, whatever this process remembers.
 KEY_STILL_OPENS: Final = (
@@ -92,11 +95,16 @@ def find_route(key: str, *, kind: str, at: datetime) -> Route | None:
     if len(key) > LONGEST_KEY or not key.isascii() or "\x00" in key:
         return None  # and is not remembered, since anybody can make up long ones
     with _lock:
-        if (key, kind) in _routes:
-            return _routes[key, kind]
+        if (key, kind) in _unknown:
+            return None
+        if route := _routes.get((key, kind)):
+            return route
     route = twice_if_cut_off(partial(_look_up, key, kind=kind, at=at))
     with _lock:
-        _routes[key, kind] = route
+        if route:
+            _routes[key, kind] = route
+        else:
+            _unknown[key, kind] = None
     return route
 
 
@@ -112,10 +120,12 @@ def _look_up(key: str, *, kind: str, at: datetime) -> Route | None:
 def find_mode(merchant_id: UUID, mode: str) -> Route | None:
     """Return the same for a merchant and mode that a duty or a page names."""
     with _lock:
-        if (merchant_id, mode) in _modes:
-            return _modes[merchant_id, mode]
-    merchant = Merchant.objects.ready().filter(id=merchant_id).first()
-    route = _route(merchant, mode) if merchant else None
+        if route := _modes.get((merchant_id, mode)):
+            return route
+    merchant = Merchant.objects.ready().filter(id=merchant_id, closed_at=None).first()
+    if merchant is None:
+        return None
+    route = _route(merchant, mode)
     with _lock:
         _modes[merchant_id, mode] = route
     return route
@@ -150,12 +160,14 @@ def forget_route(key: str) -> None:
     with _lock:
         for kind in RouteKey.Kind.values:
             _routes.pop((key, kind), None)
+            _unknown.pop((key, kind), None)
 
 
 def forget_everything() -> None:
     """Drop all that this process remembers."""
     with _lock:
         _routes.clear()
+        _unknown.clear()
         _modes.clear()
 
 

@@ -16,6 +16,7 @@ from .place import CHECKOUT, CannotGoOn
 UP_SECONDS = 60.0
 STOP_SECONDS = 20.0
 TAIL_LINES = 10
+LONGEST_LINE = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,4 +143,10 @@ def tail(log: Path) -> str:
     except OSError:
         lines = []
     shown = os.path.relpath(log)
-    return "\n    ".join([f"{shown} ends with:", *lines]) if lines else f"{shown} is empty."
+    return "\n    ".join([f"{shown} ends with:", *map(_shortened, lines)]) if lines else f"{shown} is empty."
+
+
+def _shortened(line: str) -> str:
+    """Keep a line's beginning, and its end, where a traceback names the error."""
+    half = LONGEST_LINE // 2
+    return line if len(line) <= LONGEST_LINE else f"{line[:half]} … {line[-half:]}"

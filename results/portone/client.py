@@ -7,29 +7,37 @@ bought once and shared; its end is computed from `expired_at - now` of PortOne's
 
 import asyncio
 import json
+import re
+import ssl
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote
 from uuid import UUID
 
+import aiohttp
 import httpx
+from cachetools import TTLCache
 from httpx_aiohttp import AiohttpTransport
 
 from results.core.claim import is_askable
 from results.core.snapshot import Snapshot
 from results.portone.credentials import Access
 from results.portone.errors import PaymentUnknown, PortOneRefused, PortOneUnavailable
-from results.portone.parse import parse_payment
+from results.portone.parse import ILLEGIBLE, parse_payment, whole
 
 DEADLINE: Final = 15.0  # seconds; the lease of a duty is longer
 BATCH: Final = 100
 MAX_ANSWER: Final = 8 * 1024 * 1024
 # A token asked for in its last minute is prolonged by five; sooner, PortOne returns the same one unchanged.
 REFRESH_BEFORE_END: Final = timedelta(seconds=50)
+LIFE_SECONDS: Final = 1800
+TOKEN: Final = re.compile(r"[\x21-\x7e]{1,2048}")  # nothing else can stand in a header
 
 KeepToken = Callable[[str, datetime], Awaitable[None]]
 
@@ -48,10 +56,13 @@ class PortOne:
     def __init__(self, base_url: str, *, deadline: float = DEADLINE, connections: int = 200) -> None:
         self._base_url = base_url.rstrip("/")
         self._deadline = deadline
-        self._buying: dict[UUID, asyncio.Task[str]] = {}
-        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+        self._bought: TTLCache[tuple[str, str], tuple[str, datetime]] = TTLCache(10_000, LIFE_SECONDS)
+        self._buying: defaultdict[UUID, asyncio.Lock] = defaultdict(asyncio.Lock)
+        tls = httpx.create_ssl_context()
         self._http = httpx.AsyncClient(
-            transport=AiohttpTransport(limits=limits),
+            transport=AiohttpTransport(verify=tls, client=lambda: _open_session(tls, connections)),
+            # No cookies: all merchants share this client, and a jar would carry one's into another's question.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             timeout=deadline,
             follow_redirects=False,
             trust_env=False,
@@ -67,6 +78,8 @@ class PortOne:
 
     async def payment(self, access: Access, imp_uid: str, *, include_sandbox: bool, keep_token: KeepToken) -> Found:
         """Ask about one payment; raise PaymentUnknown, PortOneRefused or PortOneUnavailable."""
+        if not is_askable(imp_uid):
+            raise PaymentUnknown("this payment id cannot stand in a URL path")
         query = {"include_sandbox": "true"} if include_sandbox else {}
         asked_at, answer = await self._ask(access, f"/payments/{quote(imp_uid, safe='')}", query, keep_token)
         found = _found(answer, asked_at)
@@ -74,15 +87,20 @@ class PortOne:
             raise PortOneUnavailable("the answer is about another payment")
         return found
 
-    async def payments(self, access: Access, imp_uids: Sequence[str], *, keep_token: KeepToken) -> dict[str, Found]:
-        """Ask about up to 100 payments at once. What is missing from the result is unknown: test payments are."""
+    async def payments(
+        self, access: Access, imp_uids: Sequence[str], *, keep_token: KeepToken
+    ) -> dict[str, Found | None]:
+        """Ask about up to 100 payments at once.
+
+        What is missing from the result is unknown, as test payments are; None is one that cannot be read.
+        """
         query = [("imp_uid[]", imp_uid) for imp_uid in imp_uids[:BATCH]]
         try:
             asked_at, answer = await self._ask(access, "/payments", query, keep_token)
         except PaymentUnknown:
             return {}
-        found = [_found(payment, asked_at) for payment in _list(answer)]
-        return {one.snapshot.imp_uid: one for one in found if one.snapshot.imp_uid in imp_uids}
+        named = [(str(payment.get("imp_uid")), payment) for payment in _list(answer) if isinstance(payment, dict)]
+        return {imp_uid: _try_found(payment, asked_at) for imp_uid, payment in named if imp_uid in imp_uids}
 
     async def find_all(self, access: Access, merchant_uid: str, *, keep_token: KeepToken) -> list[Found]:
         """Ask for every payment of an order; raise PaymentUnknown when there is none."""
@@ -98,12 +116,12 @@ class PortOne:
         """Return when the question was sent and the envelope's `response`."""
         try:
             async with asyncio.timeout(self._deadline):
-                token = access.token if _is_fresh(access) else await self._buy_token(access, keep_token)
-                asked_at, reply = await self._get(access, path, query, str(token))
+                token = await self._token(access, keep_token, refused=None)
+                asked_at, reply = await self._get(access, path, query, token)
                 if reply.status_code == 401:
-                    token = await self._buy_token(access, keep_token)
+                    token = await self._token(access, keep_token, refused=token)
                     asked_at, reply = await self._get(access, path, query, token)
-        except (httpx.HTTPError, TimeoutError, OSError) as error:
+        except (httpx.HTTPError, aiohttp.ClientError, TimeoutError, OSError) as error:
             raise PortOneUnavailable(f"no answer ({type(error).__name__})") from error
         return asked_at, _open_envelope(reply)
 
@@ -112,25 +130,30 @@ class PortOne:
         asked_at = datetime.now(UTC)
         return asked_at, await self._read("GET", path, params=query, headers=headers)
 
-    async def _buy_token(self, access: Access, keep_token: KeepToken) -> str:
-        """Buy a token; questions of one merchant that need one at the same time share it."""
-        buying = self._buying.get(access.credential_id)
-        if buying is None:
-            buying = asyncio.create_task(self._ask_for_token(access, keep_token))
-            self._buying[access.credential_id] = buying
-            buying.add_done_callback(lambda _: self._buying.pop(access.credential_id, None))
-        return await asyncio.shield(buying)
+    async def _token(self, access: Access, keep_token: KeepToken, *, refused: str | None) -> str:
+        """Return a fresh token, but not the refused one; a merchant's questions share what one of them buys."""
+        keys = (access.imp_key, access.imp_secret)
+        async with self._buying[access.credential_id]:
+            for token, ends in (self._bought.get(keys, (None, None)), (access.token, access.token_expires_at)):
+                if token is not None and token != refused and _is_fresh(ends):
+                    return token
+            bought, ends = self._bought[keys] = await self._buy_token(access)
+            await keep_token(bought, ends)
+            return bought
 
-    async def _ask_for_token(self, access: Access, keep_token: KeepToken) -> str:
+    async def _buy_token(self, access: Access) -> tuple[str, datetime]:
         keys = {"imp_key": access.imp_key, "imp_secret": access.imp_secret}
         reply = await self._read("POST", "/users/getToken", json=keys)
-        answer = _open_envelope(reply)
         try:
-            token, life = str(answer["access_token"]), int(answer["expired_at"]) - int(answer["now"])
-        except (KeyError, TypeError, ValueError) as error:
+            answer = _open_envelope(reply)
+            token, life = answer["access_token"], whole(answer["expired_at"]) - whole(answer["now"])
+            ends = datetime.now(UTC) + timedelta(seconds=life)
+            if not TOKEN.fullmatch(token):
+                raise ValueError("token")
+        # A 404 here says nothing about a payment: none was asked about.
+        except (PaymentUnknown, KeyError, *ILLEGIBLE) as error:
             raise PortOneUnavailable("the token answer cannot be read") from error
-        await keep_token(token, datetime.now(UTC) + timedelta(seconds=life))
-        return token
+        return token, ends
 
     async def _read(self, method: str, path: str, **options: Any) -> httpx.Response:
         async with self._http.stream(method, self._base_url + path, **options) as reply:
@@ -146,9 +169,13 @@ def _kept_headers(headers: httpx.Headers) -> Mapping[str, str]:
     return {"content-type": headers.get("content-type", "")}
 
 
-def _is_fresh(access: Access) -> bool:
-    ends = access.token_expires_at
-    return access.token is not None and ends is not None and datetime.now(UTC) < ends - REFRESH_BEFORE_END
+def _open_session(tls: ssl.SSLContext, connections: int) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(limit=connections, ssl=tls)
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+
+def _is_fresh(ends: datetime | None) -> bool:
+    return ends is not None and datetime.now(UTC) < ends - REFRESH_BEFORE_END
 
 
 def _open_envelope(reply: httpx.Response) -> Any:
@@ -158,7 +185,7 @@ def _open_envelope(reply: httpx.Response) -> Any:
     try:
         envelope = json.loads(reply.content, parse_float=Decimal, parse_constant=_refuse_constant)
         code = envelope["code"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (KeyError, *ILLEGIBLE) as error:
         raise PortOneUnavailable(f"HTTP {reply.status_code} without PortOne's envelope") from error
     if reply.status_code == 404:
         raise PaymentUnknown("PortOne knows no such payment")
@@ -180,3 +207,10 @@ def _list(answer: object) -> list[object]:
 def _found(payment: object, asked_at: datetime) -> Found:
     raw = json.dumps(payment, ensure_ascii=False, default=str).encode("utf-8", "replace")
     return Found(parse_payment(payment, asked_at=asked_at), raw)
+
+
+def _try_found(payment: object, asked_at: datetime) -> Found | None:
+    try:
+        return _found(payment, asked_at)
+    except PortOneUnavailable:
+        return None

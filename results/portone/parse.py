@@ -18,13 +18,15 @@ Json = dict[str, Any]
 LONGEST: Final = {"imp_uid": 32, "merchant_uid": 40}
 # Some PGs write 9999-12-31 for "no deadline": cut, so that a grace can still be added to it.
 END_OF_TIME: Final = datetime(9999, 1, 1, tzinfo=UTC)
+# What reading somebody's JSON can raise; InvalidOperation is a number like 1e99999999999999999999.
+ILLEGIBLE: Final = (ValueError, TypeError, InvalidOperation, OverflowError, RecursionError)
 
 
 def parse_payment(payment: object, *, asked_at: datetime) -> Snapshot:
     """Return what one payment object says; raise PortOneUnavailable when it is none: no evidence."""
     try:
         return _parse(_object(payment), asked_at)
-    except (KeyError, TypeError, ValueError, InvalidOperation, OverflowError) as error:
+    except (KeyError, *ILLEGIBLE) as error:
         raise PortOneUnavailable(f"a payment object cannot be read ({type(error).__name__})") from error
 
 
@@ -92,10 +94,10 @@ def _amount(value: object) -> Decimal:
 def _moment(payment: Json, name: str) -> datetime | None:
     """Return epoch seconds as aware UTC; PortOne writes 0 for what has not happened."""
     seconds = payment.get(name)
-    return min(datetime.fromtimestamp(_whole(seconds), UTC), END_OF_TIME) if seconds else None
+    return min(datetime.fromtimestamp(whole(seconds), UTC), END_OF_TIME) if seconds else None
 
 
-def _whole(value: Any) -> int:
+def whole(value: Any) -> int:
     """Return a whole number of moderate size: a few characters like 1e999999999 would fill the memory."""
     number = Decimal(value)
     if number.adjusted() > 18:
@@ -106,8 +108,8 @@ def _whole(value: Any) -> int:
 def _installments(value: Any) -> int:
     """Return a card's months, 0 when they are illegible: they decide nothing, so they hold up no payment."""
     try:
-        return _whole(value or 0)
-    except (TypeError, ValueError, InvalidOperation, OverflowError):
+        return whole(value or 0)
+    except ILLEGIBLE:
         return 0
 
 

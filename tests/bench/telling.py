@@ -4,17 +4,17 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import httpx
-from django.db import connection, transaction
+from django.db import connection
 
-from results import duties
 from results.core.ids import encode
 from results.core.signing import verify
 from results.models import Delivery, Event
 from tenants.fields import new_id
+from tenants.models import Duty
 from tenants.routing import inside
 from tests.bench.figures import Figure
 from tests.bench.world import Stall, count_rows, process, wait_for
@@ -49,13 +49,8 @@ def deliver(stalls: Sequence[Stall], url: str, amount: int) -> float:
     """Owe so many deliveries at one moment, and return how many a second were made and recorded."""
     each = amount // len(stalls) or 1
     before = count_heard(url)
-    owed = [(stall, make_deliveries(stall, each)) for stall in stalls]
-    at = datetime.now(UTC)
-    with transaction.atomic():
-        for stall, deliveries in owed:
-            pairs = [(delivery.endpoint_id, delivery.id) for delivery in deliveries]
-            merchant, mode = stall.route.merchant_id, stall.route.mode
-            duties.owe_deliveries(merchant=merchant, mode=mode, deliveries=pairs, due_at=at)
+    made = [make_deliveries(stall, each) for stall in stalls]
+    Duty.objects.bulk_create(owe(stalls, made, at=datetime.now(UTC)))
     started = time.perf_counter()
     wait_for(lambda: count_heard(url) >= before + each * len(stalls))
     wait_for(nothing_owed, every=0.005)
@@ -73,6 +68,20 @@ def make_deliveries(stall: Stall, amount: int) -> list[Delivery]:
         return Delivery.objects.bulk_create(
             Delivery(event=event, endpoint_id=stall.endpoint, created_at=at) for event in events
         )
+
+
+def owe(stalls: Sequence[Stall], made: Sequence[Sequence[Delivery]], *, at: datetime) -> Iterator[Duty]:
+    """Owe them in turns: payments of different merchants come in between each other."""
+    for deliveries in zip(*made, strict=True):
+        for stall, delivery in zip(stalls, deliveries, strict=True):
+            yield Duty(
+                kind=Duty.Kind.DELIVER,
+                merchant=stall.route.merchant_id,
+                mode=stall.route.mode,
+                lane=stall.endpoint,
+                reference=delivery.id,
+                due_at=at,
+            )
 
 
 def body() -> str:

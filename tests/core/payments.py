@@ -52,12 +52,12 @@ BY_PORTONE: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "currency": st.sampled_from([None, "KRW", "USD", "JPY", "KWD", "krw", "XYZ", "\ud800"]),
         "sandbox": st.booleans(),
     },
-    optional={name: TIMES for name in ("started_at", "paid_at", "failed_at", "cancelled_at")}
-    | {name: TIMES for name in ("vbank_date", "vbank_issued_at")}
-    | {name: TEXTS for name in ("pg_provider", "emb_pg_provider", "pg_id", "pg_tid", "channel", "apply_num")}
-    | {name: TEXTS for name in ("card_code", "card_name", "card_number", "card_issuer_name")}
-    | {name: TEXTS for name in ("vbank_num", "vbank_code", "vbank_name", "vbank_holder")}
-    | {name: TEXTS for name in ("fail_reason", "receipt_url", "custom_data", "buyer_name", "buyer_tel")}
+    optional=dict.fromkeys(("started_at", "paid_at", "failed_at", "cancelled_at"), TIMES)
+    | dict.fromkeys(("vbank_date", "vbank_issued_at"), TIMES)
+    | dict.fromkeys(("pg_provider", "emb_pg_provider", "pg_id", "pg_tid", "channel", "apply_num"), TEXTS)
+    | dict.fromkeys(("card_code", "card_name", "card_number", "card_issuer_name"), TEXTS)
+    | dict.fromkeys(("vbank_num", "vbank_code", "vbank_name", "vbank_holder"), TEXTS)
+    | dict.fromkeys(("fail_reason", "receipt_url", "custom_data", "buyer_name", "buyer_tel"), TEXTS)
     | {
         "pay_method": st.sampled_from(["card", "vbank", "trans", "brand_new"]) | TEXTS,
         "card_quota": st.sampled_from([None, 0, 3, "3", "일시불"]),

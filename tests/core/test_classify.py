@@ -89,9 +89,7 @@ def expecting(amount: int, currency: str = "KRW", exponent: int = 0, **more: Any
         (replace(PAID, status="PAID"), PaymentStatus.PENDING, EventType.PENDING),
     ],
 )
-def test_each_word_of_portone_has_one_meaning(
-    snapshot: Snapshot, status: PaymentStatus, type_: EventType
-) -> None:
+def test_each_word_of_portone_has_one_meaning(snapshot: Snapshot, status: PaymentStatus, type_: EventType) -> None:
     """PortOne's word decides while nothing is cancelled; a word that we do not know is not final: ask again."""
     judgement = judge(snapshot)
 
@@ -151,9 +149,7 @@ def test_a_window_without_a_beginning_stays_pending() -> None:
 def test_an_account_expires_after_deadline_and_grace(asked_after: timedelta, status: PaymentStatus) -> None:
     """An account is expired once PortOne still said `ready` when asked after deadline and grace."""
     deadline = AT - 2 * HOUR
-    snapshot = replace(
-        ISSUED, virtual_account=replace(ACCOUNT, expires_at=deadline), asked_at=deadline + asked_after
-    )
+    snapshot = replace(ISSUED, virtual_account=replace(ACCOUNT, expires_at=deadline), asked_at=deadline + asked_after)
 
     judgement = judge(snapshot, at=AT)
 
@@ -336,9 +332,7 @@ def test_registered_and_equal_is_matched() -> None:
         (replace(OPENED, started_at=AT - HOUR), PaymentStatus.EXPIRED),
     ],
 )
-def test_what_holds_no_money_keeps_its_name(
-    snapshot: Snapshot, status: PaymentStatus, fields: dict[str, Any]
-) -> None:
+def test_what_holds_no_money_keeps_its_name(snapshot: Snapshot, status: PaymentStatus, fields: dict[str, Any]) -> None:
     """Failed, expired and wholly cancelled keep their names; the failed check stays visible."""
     judgement = judge(replace(snapshot, **fields))
 
@@ -389,9 +383,7 @@ def test_equal_numbers_of_two_currencies_never_match(
     ],
     ids=str,
 )
-def test_an_inexact_amount_is_reviewed_and_never_rounded(
-    fields: dict[str, Any], expected: Expected | None
-) -> None:
+def test_an_inexact_amount_is_reviewed_and_never_rounded(fields: dict[str, Any], expected: Expected | None) -> None:
     """A number that is no whole count of the smallest unit is under review, and no amount is told."""
     judgement = judge(replace(PAID, **fields), expected=expected)
 

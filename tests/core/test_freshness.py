@@ -25,9 +25,7 @@ PAID = Snapshot(
 )
 OPENED = replace(PAID, status="ready")
 ISSUED = replace(OPENED, virtual_account=VirtualAccount("088", None, "562100984", None, None, None))
-CANCELLED = replace(
-    PAID, status="cancelled", cancellations=(Cancellation("c-1", Decimal(1), None, None, None, None),)
-)
+CANCELLED = replace(PAID, status="cancelled", cancellations=(Cancellation("c-1", Decimal(1), None, None, None, None),))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""PortOne is silent, the database is cut off or down, a sealing key is missing: nothing is lost and nothing invented."""
+"""PortOne is silent, the database is cut off or down, a sealing key is missing: nothing is lost, nothing invented."""
 
 import base64
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from django.db.models import F
 from django.test import Client
 
 from deploy.demo.mischief import Fault
-from results.models import Payment, Verification
+from results.models import Notification, Payment, Verification
 from results.receive import RAW_KEPT
 from tenants.models import Duty
 from tenants.routing import forget_everything, inside
@@ -27,10 +27,11 @@ IMP = "imp_999999999999"
 
 @pytest.fixture
 def later(make_due: Callable[[], None]) -> Later:
-    """Let an hour pass: what is owed comes due, and the last question lies behind."""
+    """Let an hour pass: what is owed comes due, what came and what was asked lie behind."""
 
     def pass_by(cast: Cast) -> None:
         with inside(cast.merchant.schema_name):
+            Notification.objects.update(received_at=F("received_at") - timedelta(hours=1))
             Verification.objects.update(asked_at=F("asked_at") - timedelta(hours=1))
         make_due()
 

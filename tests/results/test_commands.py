@@ -137,7 +137,7 @@ def test_the_printed_signing_secret_signs(newcomers: None) -> None:
     route = route_of(made)
     with inside(route.schema):
         endpoint = Endpoint.objects.get()
-        opened = open_secrets({endpoint.id}, route.open_vault(), at=NOW)
+        opened = open_secrets(route, {endpoint.id}, at=NOW)
     assert endpoint.url == TAILOR["--callback-url"]
     assert [secret.to_text() for secret in opened[endpoint.id]] == [made["signing_secret"]]
 

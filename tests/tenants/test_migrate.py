@@ -46,8 +46,8 @@ def behind(register: Register) -> Merchant:
 
 @pytest.fixture
 def forgotten(database: Cast) -> Iterator[str]:
-    """The bakery's schema with one migration missing from its books."""
-    schema = database["bakery"].schema_name
+    """The florist's schema with one migration missing from its books."""
+    schema = database["florist"].schema_name
     row = run(f"SELECT app, name, applied FROM {BOOKS} WHERE app = 'results' ORDER BY name DESC LIMIT 1", schema)[0]
     run(f"DELETE FROM {BOOKS} WHERE app = %s AND name = %s", schema, *row[:2])
     yield schema
