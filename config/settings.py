@@ -63,6 +63,8 @@ DATABASES = {
 if DEVELOPMENT:
     DATABASES["default"]["TEST"] = {"NAME": env.text("TEST_DATABASE", default="test_paywitness")}
 DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+# Whoever freezes or is cut off within a transaction must not keep an order locked; shorter than a duty's lease.
+DATABASES["default"]["OPTIONS"].setdefault("options", "-c idle_in_transaction_session_timeout=15s")
 DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
 TENANT_MODEL = "tenants.Merchant"
 TENANT_DOMAIN_MODEL = "tenants.CustomHost"

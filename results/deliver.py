@@ -43,8 +43,9 @@ LIVE_SECRETS: Final = """
 SELECT id, endpoint_id, sealed FROM {schema}.results_endpointsecret
 WHERE endpoint_id = ANY(%(endpoints)s) AND (retires_at IS NULL OR retires_at > %(at)s) ORDER BY created_at DESC
 """
-# Not the ORM: five round trips become one. A delivery that was delivered meanwhile, by a worker whose lease ran out,
-# stays so; the attempt's own id keeps it one row when it is recorded twice.
+# Not the ORM: five round trips become one. Not prepared: a plan made for an empty queue would read a long one through.
+# A delivery that was delivered meanwhile, by a worker whose lease ran out, stays so; the attempt's own id keeps it
+# one row when it is recorded twice.
 RECORDED: Final = """
 WITH tried AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(tried)s) AS tried(
@@ -101,7 +102,7 @@ class Tried:
 def load(route: Route, taken: Sequence[Taken], *, at: datetime) -> list[Outgoing]:
     """Return what is left to send, and drop the duties of which nothing is left."""
     duty_of = {duty.reference: duty for duty in taken}
-    rows = run_hot(LEFT_TO_SEND, route.schema, {"ids": list(duty_of)}, prepared=False).fetchall()
+    rows = run_hot(LEFT_TO_SEND, route.schema, {"ids": list(duty_of)}, prepared=True).fetchall()
     left = {row[0] for row in rows}
     duties.done(duty.id for duty in taken if duty.reference not in left)
     secrets = open_secrets(route, {row[3] for row in rows}, at=at)
@@ -128,7 +129,7 @@ def open_secrets(route: Route, endpoints: set[UUID], *, at: datetime) -> dict[UU
     """Open the live signing secrets of these endpoints, newest first. The only place that opens them."""
     vault = route.open_vault()
     opened: dict[UUID, tuple[SigningSecret, ...]] = dict.fromkeys(endpoints, ())
-    live = run_hot(LIVE_SECRETS, route.schema, {"endpoints": list(endpoints), "at": at}, prepared=False)
+    live = run_hot(LIVE_SECRETS, route.schema, {"endpoints": list(endpoints), "at": at}, prepared=True)
     for id_, endpoint, sealed in live:
         text = vault.open(bytes(sealed), table=SECRET_TABLE, field="sealed", row=id_).decode()
         opened[endpoint] += (SigningSecret.from_text(text),)

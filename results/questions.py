@@ -181,16 +181,17 @@ def mark_last_looks(mode: str, questions: Iterable[Question]) -> None:
     """Mark the questions that may look once among test payments: long unknown, and for a registered order."""
     about = [question for question in questions if question.imp_uid]
     unknown = count_unknown(mode, (reason for question in about for reason in question.reasons))
-    tired = {
-        reason.claim.merchant_uid: question
+    tired = [
+        (reason.claim.merchant_uid, question)
         for question in about
         for reason in question.reasons
         if reason.claim and reason.claim.merchant_uid and unknown.get(reason.duty.id) == LAST_LOOK
-    }
+    ]
     if tired:
-        registered = Order.objects.filter(mode=mode, merchant_uid__in=tired).exclude(registered_at=None)
-        for merchant_uid in registered.values_list("merchant_uid", flat=True):
-            tired[merchant_uid].last_look = True
+        orders = Order.objects.filter(mode=mode, merchant_uid__in={order for order, _ in tired})
+        registered = set(orders.exclude(registered_at=None).values_list("merchant_uid", flat=True))
+        for order, question in tired:
+            question.last_look = question.last_look or order in registered
 
 
 def settle(reasons: Sequence[Reason], *, at: datetime) -> None:

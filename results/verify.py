@@ -17,6 +17,7 @@ from django.db import transaction
 
 from results import duties
 from results.claims import Told, may_tell_claim, publish_claim
+from results.core.classify import MONEY_STATES, read_status
 from results.core.schedule import after_refusal, after_silence, after_unknown, next_question
 from results.core.snapshot import Snapshot
 from results.core.words import PaymentStatus
@@ -222,10 +223,18 @@ def publish_found(route: Route, answered: Answered, *, at: datetime) -> list[Pay
     orders = {reason.claim.merchant_uid for reason in question.reasons if reason.claim}
     # PortOne lists an order's payments newest first; its merchant hears of them as they happened.
     for found in reversed(answered.found):
+        if question.last_look and not may_show(found.snapshot, at=at):
+            continue
         named = found.snapshot.merchant_uid in orders
         payment = publish_snapshot(route, found.snapshot, cause=question.cause, named_by_claim=named, at=at)
         published += [payment] if payment else []
     return published
+
+
+def may_show(snapshot: Snapshot, *, at: datetime) -> bool:
+    """Say whether a last look may show it in live mode: of test payments only one that seems to hold money."""
+    status = read_status(snapshot, grace=settings.DEPOSIT_GRACE, at=at)
+    return not snapshot.sandbox or status in MONEY_STATES
 
 
 def ask_again_at(

@@ -25,7 +25,7 @@ from results.portone import PortOne
 from results.verify import verify
 from tenants.encryption import SealingError
 from tenants.models import Duty
-from tenants.routing import CUT_OFF, Route, Threads, find_mode
+from tenants.routing import CUT_OFF, Route, Threads, find_mode, remembered_mode
 
 log = structlog.get_logger()
 
@@ -39,7 +39,7 @@ DELIVERIES_OF_A_LANE: Final = 60
 DELIVERIES_IN_FLIGHT: Final = 500
 ROUNDS_IN_FLIGHT: Final = 60
 OUR_FAULT: Final = timedelta(seconds=5)
-RECORD_AGAIN: Final = (0.5, 1.5, 2.5)  # seconds; with a callback's deadline still within its lease
+RECORD_AGAIN: Final = (0.5, 1.0, 2.0, 3.0, 3.0, 4.0)  # seconds: a restart, or a standby that takes over
 ASKING: Final = (Duty.Kind.VERIFY, Duty.Kind.ASK)
 
 
@@ -173,7 +173,7 @@ class Worker:
 
     async def _route(self, group: Sequence[Taken]) -> Route | None:
         merchant, mode = group[0].merchant, group[0].mode
-        route = await self.threads.run("public", find_mode, merchant, mode)
+        route = remembered_mode(merchant, mode) or await self.threads.run("public", find_mode, merchant, mode)
         if route is None:
             log.error("duty_without_merchant", merchant=str(merchant), duties=len(group))
         return route

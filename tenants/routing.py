@@ -117,11 +117,16 @@ def _look_up(key: str, *, kind: str, at: datetime) -> Route | None:
     return _route(row.merchant, row.mode, key_id=row.id)
 
 
+def remembered_mode(merchant_id: UUID, mode: str) -> Route | None:
+    """Return what this process remembers of a merchant and mode; asks no database, so an event loop may call it."""
+    with _lock:
+        return _modes.get((merchant_id, mode))
+
+
 def find_mode(merchant_id: UUID, mode: str) -> Route | None:
     """Return the same for a merchant and mode that a duty or a page names."""
-    with _lock:
-        if route := _modes.get((merchant_id, mode)):
-            return route
+    if route := remembered_mode(merchant_id, mode):
+        return route
     merchant = Merchant.objects.ready().filter(id=merchant_id, closed_at=None).first()
     if merchant is None:
         return None

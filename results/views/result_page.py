@@ -4,6 +4,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -27,7 +28,7 @@ from results.models import Notification, Payment, Verification
 from results.publish import SETTLED_WELL
 from results.views.opaque import decode_page, encode_page
 from tenants.models import MerchantKey
-from tenants.routing import Route, find_mode, inside
+from tenants.routing import Route, find_mode, inside, twice_if_cut_off
 
 CSP: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self';"
@@ -63,7 +64,7 @@ def could_not_record(request: HttpRequest, route: Route) -> HttpResponse:
 def result_page(request: HttpRequest, opaque: str) -> HttpResponse:
     """Show what is known of a landing's payment now."""
     at = datetime.now(UTC)
-    shown = load(opaque, at=at)
+    shown = look_up(opaque, at=at)
     status = 410 if shown.page.state == PageState.ENDED else 200
     return draw(request, shown, at=at, opaque=opaque, status=status)
 
@@ -71,7 +72,7 @@ def result_page(request: HttpRequest, opaque: str) -> HttpResponse:
 @require_safe
 def result_status(request: HttpRequest, opaque: str) -> HttpResponse:
     """Answer the page's own question whether anything has changed: `{"state", "settled"}`, or 304."""
-    page = load(opaque, at=datetime.now(UTC)).page
+    page = look_up(opaque, at=datetime.now(UTC)).page
     tag = '"' + hashlib.sha256(f"{page.state}{page.discloses}".encode()).hexdigest()[:16] + '"'
     # A proxy that compresses makes the tag a weak one.
     if request.headers.get("If-None-Match", "").removeprefix("W/") == tag:
@@ -88,7 +89,7 @@ def result_status(request: HttpRequest, opaque: str) -> HttpResponse:
 def result_return(request: HttpRequest, opaque: str) -> HttpResponse:
     """Send the customer back to the shop, with a return that is signed at this click."""
     at = datetime.now(UTC)
-    shown = load(opaque, at=at)
+    shown = look_up(opaque, at=at)
     if not shown.route.return_urls:
         raise Http404
     response = HttpResponseRedirect(return_address(shown, at=at))
@@ -122,6 +123,11 @@ def return_key(route: Route) -> ReturnKey:
     ).latest("created_at")
     key = route.open_vault().open(bytes(row.sealed), table="tenants_merchantkey", field="sealed", row=row.id)
     return ReturnKey(kid=row.kid, key=key.decode())
+
+
+def look_up(opaque: str, *, at: datetime) -> Shown:
+    """Load a page, on a fresh connection if the lasting one was cut: a customer meets no fault of ours."""
+    return twice_if_cut_off(partial(load, opaque, at=at))
 
 
 def load(opaque: str, *, at: datetime) -> Shown:

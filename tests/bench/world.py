@@ -64,7 +64,7 @@ def _keys(merchant: Merchant) -> tuple[str, str]:
 
 @contextmanager
 def process(*command: str) -> Iterator["subprocess.Popen[str]"]:
-    """Run one of our programs beside us, and stop it kindly."""
+    """Run one of our programs beside us, and stop it kindly; BENCH_LOGS=1 shows what it logs."""
     log = None if os.environ.get("BENCH_LOGS") else subprocess.DEVNULL
     running = subprocess.Popen([sys.executable, *command], cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=log, text=True)
     try:

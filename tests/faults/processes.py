@@ -74,6 +74,13 @@ class Process:
         self._signal_all(signal.SIGKILL)
         self.running.wait(10)
 
+    def fall_asleep(self) -> None:
+        """Freeze it, as a suspended machine does."""
+        self._signal_all(signal.SIGSTOP)
+
+    def wake_up(self) -> None:
+        self._signal_all(signal.SIGCONT)
+
     def ask_to_stop(self) -> None:
         """Send SIGTERM to the process alone, as a supervisor does."""
         self.running.send_signal(signal.SIGTERM)
@@ -177,6 +184,11 @@ class Installation:
         """Wait until so many statements stand before held locks."""
         stuck = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
         wait_until(lambda: self.query(stuck)[0][0] >= count, what=f"{count} statements before a lock")
+
+    def lose_statements(self, about: str) -> None:
+        """End statements that stand before a lock, as if their process had died before it could send them."""
+        stuck = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND strpos(query, %s) > 0"
+        assert self.query(f"SELECT pg_terminate_backend(pid) FROM ({stuck}) AS stuck", about)
 
     def crash_database(self) -> None:
         embedded.stop(self.cluster, mode="immediate")

@@ -1,6 +1,6 @@
-"""What is killed loses nothing: one crash at five different steps, told by what the shops heard afterwards.
+"""What is killed loses nothing: one crash at six different steps, told by what the shops heard afterwards.
 
-All five wait for the same lease, so they are killed at once: the fixture is the given and the when of its tests.
+All six wait for the same lease, so they are killed at once: the fixture is the given and the when of its tests.
 """
 
 from collections.abc import Iterator
@@ -9,36 +9,51 @@ from contextlib import ExitStack
 import pytest
 
 from deploy.demo.mischief import Fault
-from tests.faults.processes import Installation, Merchant, wait_until
+from tests.faults.processes import Installation, Merchant, Process, wait_until
 
 pytestmark = pytest.mark.xdist_group("faults")
 
 TOLD_SECONDS = 60  # the lease of 20 s, a new worker's start, and room for a busy machine
-STORIES = ("crash-answer", "crash-landing", "crash-unheard", "crash-record", "crash-durable")
+STORIES = ("crash-asleep", "crash-answer", "crash-landing", "crash-unheard", "crash-record", "crash-durable")
+ORDER_LOCK = "SELECT FROM {}.results_order WHERE merchant_uid = %s FOR UPDATE"
 
 
 @pytest.fixture(scope="module")
 def crash(installation: Installation, bakery: Merchant, florist: Merchant) -> Iterator[None]:
     """Let the worker and then the web side die, each order at another step; a new worker takes over."""
-    bakery.expects("crash-answer", "crash-record", "crash-durable")
+    bakery.expects("crash-asleep", "crash-answer", "crash-record", "crash-durable")
     florist.expects("crash-landing")
-    worker, web = installation.start_worker(), installation.start_web()
+    web, sleeper = installation.start_web(), installation.start_worker()
+    fall_asleep_within_publishing(bakery, sleeper)
+    worker = installation.start_worker()
     with ExitStack() as locks:
         stop_before_record(bakery, locks)
         stop_before_callback_ends(florist)
         stop_after_answer(bakery, florist, locks)
         worker.kill()
+        installation.lose_statements("results_attempt")
     paid = bakery.is_paid("crash-durable")
     assert bakery.is_called_about(paid, "crash-durable") == 200
     web.kill()
     installation.start_worker()
     wait_until(lambda: installation.duties == 0, seconds=TOLD_SECONDS, what="an empty queue")
+    sleeper.wake_up()
+    sleeper.ask_to_stop()
+    assert sleeper.wait_for_end() == 0
     yield
     installation.kill_everything()
 
 
 def told_of(bakery: Merchant, florist: Merchant) -> list[tuple[Merchant, str]]:
     return [(florist if order in ("crash-landing", "crash-unheard") else bakery, order) for order in STORIES]
+
+
+def fall_asleep_within_publishing(bakery: Merchant, sleeper: Process) -> None:
+    """Let a worker freeze while it holds an order's lock, as on a machine that is suspended."""
+    with bakery.installation.holding(ORDER_LOCK.format(bakery.schema), "crash-asleep"):
+        bakery.is_called_about(bakery.is_paid("crash-asleep"), "crash-asleep")
+        bakery.installation.wait_until_stuck(1)
+        sleeper.fall_asleep()
 
 
 def stop_before_record(bakery: Merchant, locks: ExitStack) -> None:
@@ -59,8 +74,7 @@ def stop_before_callback_ends(florist: Merchant) -> None:
 def stop_after_answer(bakery: Merchant, florist: Merchant, locks: ExitStack) -> None:
     """Let PortOne answer, and the worker stand still before it can conclude: about a payment, and about an order."""
     for merchant, order in ((bakery, "crash-answer"), (florist, "crash-landing")):
-        lock = f"SELECT FROM {merchant.schema}.results_order WHERE merchant_uid = %s FOR UPDATE"
-        locks.enter_context(merchant.installation.holding(lock, order))
+        locks.enter_context(merchant.installation.holding(ORDER_LOCK.format(merchant.schema), order))
     bakery.is_called_about(bakery.is_paid("crash-answer"), "crash-answer")
     florist.is_paid("crash-landing")
     florist.lands(merchant_uid="crash-landing", imp_success="true")
@@ -77,6 +91,13 @@ def test_answer_about_a_landings_order_is_told(crash: None, florist: Merchant) -
     """The same for a landing that names only its order, of which no webhook ever comes."""
     assert florist.told("crash-landing") == ["payment.paid"]
     assert florist.events("crash-landing") == [(1, "payment.paid")]
+
+
+def test_sleeping_worker_keeps_nothing_locked(crash: None, bakery: Merchant) -> None:
+    """A worker that freezes with an order locked loses the lock; another tells, and its waking changes nothing."""
+    assert bakery.told("crash-asleep") == ["payment.paid"]
+    assert bakery.events("crash-asleep") == [(1, "payment.paid")]
+    assert len(bakery.shop.received(order="crash-asleep")) == 1
 
 
 def test_callback_in_flight_is_made_again(crash: None, florist: Merchant) -> None:

@@ -75,7 +75,7 @@ def test_callback_during_a_restart_is_recorded(quiet: Installation, bakery: Merc
     wait_until(lambda: worker.lines("attempts_not_recorded"), what="an attempt that could not be recorded")
     quiet.start_database()
 
-    wait_until(lambda: bakery.deliveries("restart-record") == [(True, 1)], seconds=OVER, what="the record")
+    wait_until(lambda: bakery.deliveries("restart-record") == [(True, 1)], seconds=18, what="the record")
     assert len(bakery.shop.received(order="restart-record")) == 1
 
 

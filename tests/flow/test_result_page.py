@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from django.test import Client
 
 from results.models import Notification
 from tenants.routing import inside
 from tests.factories import Cast
+from tests.outages import cut_connections
 
 Work = Callable[..., None]
 ENGLISH = {"Accept-Language": "en"}
@@ -216,3 +219,14 @@ def test_a_check_of_the_return_refuses_a_changed_amount(bakery: Cast, run_worker
     address = read(f"{page}/return").headers["location"].replace("64900", "64901")
 
     assert 'data-signed="yes"' not in httpx.get(address, trust_env=False).text
+
+
+def test_a_page_survives_a_cut_connection(bakery: Cast) -> None:
+    """The first page after the database was restarted is shown, on a fresh connection."""
+    path = urlsplit(page_of(bakery.lands(imp_uid="imp_448280090999", merchant_uid="order-1"))).path
+    client = Client()
+    assert client.get(path).status_code == 200
+
+    cut_connections()
+
+    assert client.get(path).status_code == 200

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import connection
 from psycopg.conninfo import make_conninfo
+from psycopg.pq import Conninfo
 
 from results.outbound import GuardedClient
 from results.portone import PortOne
@@ -66,6 +67,6 @@ def guarded_client() -> GuardedClient:
 
 def conninfo() -> str:
     """Return where Django's own connection leads, for connections of our own."""
-    parameters = connection.get_connection_params()
-    known = ("host", "port", "user", "password", "dbname", "connect_timeout", "sslmode")
-    return make_conninfo("", **{name: parameters[name] for name in known if parameters.get(name)})
+    known = {option.keyword.decode() for option in Conninfo.get_defaults()}
+    parameters = connection.get_connection_params().items()
+    return make_conninfo("", **{name: value for name, value in parameters if name in known and value})

@@ -47,6 +47,7 @@ class Command(BaseCommand):
             log_access=False,
             static_path_route=[settings.STATIC_URL.rstrip("/")],
             static_path_mount=[Path(settings.BASE_DIR) / "config" / "static"],
+            static_path_expires=600,  # the names carry no version, so a new page must soon get its new script
         ).serve(target_loader=load_application)
 
 
