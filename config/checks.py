@@ -7,6 +7,8 @@ from django.core.checks import Error, register
 
 from tenants.encryption import KeyRing
 
+SHORTEST_SECRET = 32
+
 
 @register()
 def check_key_ring(**_: Any) -> list[Error]:
@@ -32,6 +34,7 @@ def check_production(**_: Any) -> list[Error]:
     wrong = [
         (settings.EMBEDDED_DATABASE, "DATABASE_URL is missing.", "postgresql://user:password@host/name"),
         (settings.SECRET_KEY == settings.GENERATED_SECRET, "SECRET_KEY is missing.", "50 random characters"),
+        (len(settings.SECRET_KEY) < SHORTEST_SECRET, "SECRET_KEY is too short to be one.", "50 random characters"),
         (settings.GENERATED_SEALING_KEYS, "SEALING_KEYS is missing.", "id:base64 of 32 random bytes"),
         (
             bool(settings.CALLBACK_ALLOWED_NETWORKS),

@@ -65,11 +65,6 @@ class Env:
         fault = f"is none of {', '.join(choices)}"
         return self._read(name, lambda value: parse_choice(value, choices, fault), default, hint)
 
-    def items(
-        self, name: str, default: tuple[str, ...] | None = None, *, hint: str = "separated by commas"
-    ) -> tuple[str, ...]:
-        return self._read(name, parse_items, default, hint)
-
     def networks(
         self,
         name: str,

@@ -21,21 +21,24 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 def readyz(request: HttpRequest) -> HttpResponse:
     """Say whether database, migrations and queue allow work; 503 names what does not."""
-    faults = find_faults(at=datetime.now(UTC))
-    return JsonResponse({"ready": not faults, "faults": faults}, status=503 if faults else 200)
+    faults, warnings = find_faults(at=datetime.now(UTC))
+    return JsonResponse({"ready": not faults, "faults": faults, "warnings": warnings}, status=503 if faults else 200)
 
 
-def find_faults(*, at: datetime) -> list[str]:
-    """Return what keeps this installation from working, each as one sentence with its mend."""
+def find_faults(*, at: datetime) -> tuple[list[str], list[str]]:
+    """Return what keeps this process from being of use, and what should worry an operator, each with its mend.
+
+    A queue that lags is only a warning: arrivals are written down all the same, and a load balancer that took the
+    web side away for it would lose webhooks, which come once.
+    """
     try:
         faults = [] if public_schema_is_current() else ["The database lacks migrations; run: manage.py migrate"]
         lag = queue_lag(at=at)
     except DatabaseError as error:
         connection.close()
-        return [f"The database does not answer ({type(error).__name__}); check DATABASE_URL and the server."]
-    if lag > TOO_LATE:
-        faults.append(f"The oldest duty waits {lag.total_seconds():.0f} s; start another worker: manage.py worker")
-    return faults
+        return [f"The database does not answer ({type(error).__name__}); check DATABASE_URL and the server."], []
+    late = f"The oldest duty waits {lag.total_seconds():.0f} s; start another worker: manage.py worker"
+    return faults, [late] if lag > TOO_LATE else []
 
 
 def queue_lag(*, at: datetime) -> timedelta:

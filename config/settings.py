@@ -30,7 +30,6 @@ PUBLIC_URL = env.url("PUBLIC_URL", default="http://127.0.0.1:8000", hint="what m
 RESULT_URL = env.url("RESULT_URL", default=PUBLIC_URL, hint="a host of its own for the customer's page")
 PORTONE_V1_URL = env.url("PORTONE_V1_URL", default="https://api.iamport.kr", hint="PortOne's V1 API")
 BIND = env.address("BIND", default="127.0.0.1:8000", hint="host:port of the web process")
-METRICS_BIND = env.address("METRICS_BIND", default="", blank=True, hint="host:port, or empty for off")
 CALLBACK_ALLOWED_NETWORKS = env.networks(
     "CALLBACK_ALLOWED_NETWORKS", default=(), hint="development only, for example 127.0.0.0/8"
 )
@@ -40,10 +39,12 @@ OUTBOUND_PROXY = env.url(
 TRUSTED_PROXY_COUNT = env.number("TRUSTED_PROXY_COUNT", default=0, minimum=0, maximum=10, hint="proxies before us")
 ALLOWED_HOSTS = ["*"]  # no view builds an address from the Host header: PUBLIC_URL and RESULT_URL are used
 
+# Mail to people; development prints it.
+globals().update(env.email_url("EMAIL_URL", default="console:"))
+
 # Times of the flow; the demo and the fault harness shorten them.
 CLAIM_DELAY = env.duration("CLAIM_DELAY", default=timedelta(seconds=30), hint="such as 30s")
 DEPOSIT_GRACE = env.duration("DEPOSIT_GRACE", default=timedelta(minutes=10), hint="such as 10m")
-SWEEP_INTERVAL = env.duration("SWEEP_INTERVAL", default=timedelta(minutes=5), hint="such as 5m")
 
 # Database: schema per merchant (django-tenants).
 EMBEDDED_DATABASE = not (os.environ.get("DATABASE_URL") or os.environ.get("DATABASE_URL_FILE"))
@@ -54,7 +55,8 @@ DATABASES = {
     "default": (env.database("DATABASE_URL") if not EMBEDDED_DATABASE or DEVELOPMENT else {})
     | {
         "ENGINE": "django_tenants.postgresql_backend",
-        # Granian's threads are fixed, so one lasting connection each; see traps T11 in results/README.md.
+        # Granian's threads are fixed, so one lasting connection each. No health check, which would be a round trip
+        # for each request: what finds its connection cut tries once more (tenants/routing.py, twice_if_cut_off).
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": False,
         "DISABLE_SERVER_SIDE_CURSORS": True,

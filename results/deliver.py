@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 from results import duties
 from results.core.ids import encode
 from results.core.signing import SigningSecret, sign
-from results.core.verdict import Reply, RetryAt, Verdict, judge
+from results.core.verdict import EndpointGone, Reply, RetryAt, Verdict, judge
 from results.duties import Taken
 from results.outbound import GuardedClient
 from tenants.encryption import Vault
@@ -152,6 +152,8 @@ async def send(client: GuardedClient, outgoing: Outgoing, *, jitter: float) -> T
     verdict = judge(reply, attempt=outgoing.number, first_at=outgoing.first_at, at=datetime.now(UTC), jitter=jitter)
     tried = Tried(outgoing, reply, verdict, started_at)
     log_attempt(tried)
+    if isinstance(verdict, EndpointGone):
+        log_gone(tried)
     return tried
 
 
@@ -179,6 +181,11 @@ def _row(tried: Tried) -> dict[str, Any]:
         "verdict": type(verdict).__name__,
         "due_at": verdict.at.isoformat() if isinstance(verdict, RetryAt) else None,
     }
+
+
+def log_gone(tried: Tried) -> None:
+    """Say loudly that an endpoint asked never to be called again: its merchant hears nothing until it is mended."""
+    log.warning("endpoint_disabled", endpoint=str(tried.outgoing.endpoint_id), because="it answered 410 Gone")
 
 
 def log_attempt(tried: Tried) -> None:

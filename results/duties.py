@@ -21,7 +21,7 @@ LEASE: Final = timedelta(seconds=20)  # longer than any total deadline
 
 TAKE: Final = """
 WITH {turns}
-UPDATE public.tenants_duty AS duty SET due_at = %(lease_ends)s, tries = duty.tries + 1
+UPDATE public.tenants_duty AS duty SET due_at = %(lease_ends)s, tries = LEAST(duty.tries + 1, 1000)
 FROM ({union}) AS taken WHERE duty.id = taken.id
 RETURNING duty.id, duty.kind, duty.merchant, duty.mode, duty.lane, duty.reference, duty.tries
 """
@@ -76,10 +76,11 @@ def put_off(when: Mapping[int, datetime]) -> None:
 
 
 def owe_question(*, merchant: UUID, mode: str, lane: UUID, payment: UUID, due_at: datetime) -> None:
-    """See to it that a payment is asked about; one that already is keeps its own time."""
+    """See to it that a payment is asked about; one that already is keeps the earlier time."""
     _run(
         "INSERT INTO public.tenants_duty (kind, merchant, mode, lane, reference, due_at, tries)"
-        " VALUES ('ask', %s, %s, %s, %s, %s, 0) ON CONFLICT (reference) WHERE kind = 'ask' DO NOTHING",
+        " VALUES ('ask', %s, %s, %s, %s, %s, 0) ON CONFLICT (reference) WHERE kind = 'ask'"
+        " DO UPDATE SET due_at = LEAST(tenants_duty.due_at, EXCLUDED.due_at)",
         [merchant, mode, lane, payment, due_at],
     )
 

@@ -20,10 +20,14 @@ class BadCallbackUrl(ValueError):
     """The callback URL is not allowed; the message says why and how to mend it."""
 
 
+def own_hosts() -> frozenset[str]:
+    """Return where we ourselves answer: no callback leads there."""
+    return frozenset(urlsplit(address).netloc.lower() for address in (settings.PUBLIC_URL, settings.RESULT_URL))
+
+
 def normalise_callback_url(url: str) -> str:
     """Return the address as it is stored; raise BadCallbackUrl."""
-    own = frozenset(urlsplit(address).netloc for address in (settings.PUBLIC_URL, settings.RESULT_URL))
-    match check_target(url, allowed=settings.CALLBACK_ALLOWED_NETWORKS, own_hosts=own):
+    match check_target(url, allowed=settings.CALLBACK_ALLOWED_NETWORKS, own_hosts=own_hosts()):
         case Refused(reason):
             raise BadCallbackUrl(reason)
         case target:

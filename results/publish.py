@@ -134,7 +134,7 @@ def _apply(
     rests_on_claim = payment.judgement.get("verified") == Verified.CLAIMED
     if not (rests_on_claim and judgement.status == PaymentStatus.PENDING):
         _write(order, payment, judgement, others)
-        if news := _news(payment, judgement, snapshot, others, cause):
+        if news := _news(payment, judgement, snapshot, others, cause, rests_on_claim=rests_on_claim):
             payment.fingerprint = judgement.fingerprint
             tell(route, order, payment, news, at=at)
     payment.save()
@@ -152,7 +152,7 @@ def _surroundings(
         named_by_claim=named_by_claim,
         already_paid=any(other.status in SETTLED_WELL for other in others),
         grace=settings.DEPOSIT_GRACE,
-        was_paid=payment.told_status == PaymentStatus.PAID,
+        was_paid=payment.told_status == PaymentStatus.PAID or payment.told_type == EventType.DEPOSIT_REVERSED,
     )
 
 
@@ -186,7 +186,13 @@ def summarise(payments: Iterable[Payment]) -> tuple[OrderStatus, list[str]]:
 
 
 def _news(
-    payment: Payment, judgement: Judgement, snapshot: Snapshot, others: list[Payment], cause: Cause
+    payment: Payment,
+    judgement: Judgement,
+    snapshot: Snapshot,
+    others: list[Payment],
+    cause: Cause,
+    *,
+    rests_on_claim: bool,
 ) -> News | None:
     """Return what the merchant does not know yet; None for the same news, and for mere waiting."""
     if judgement.fingerprint == payment.fingerprint or judgement.status == PaymentStatus.PENDING:
@@ -198,7 +204,7 @@ def _news(
         and earlier is not None
         and earlier.told_status in (PaymentStatus.FAILED, PaymentStatus.EXPIRED)
     )
-    corrects = earlier is not None and (late or earlier.judgement.get("verified") == Verified.CLAIMED)
+    corrects = late or (earlier is payment and rests_on_claim) or (earlier is not None and earlier is claimed)
     view = view_judgement(
         judgement,
         snapshot,

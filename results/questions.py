@@ -9,8 +9,9 @@ from django.conf import settings
 from django.db.models import Max, Q
 
 from results import duties
+from results.claims import may_tell_claim
 from results.core.claim import Claim, Outcome
-from results.core.freshness import AskAt, AskNow, Settled, needs_question
+from results.core.freshness import AskAt, AskNow, Settled, is_outcome, needs_question
 from results.core.snapshot import Snapshot
 from results.core.words import Cause
 from results.duties import Taken
@@ -32,8 +33,15 @@ class Reason:
     @property
     def wants_telling(self) -> bool:
         """True for a landing that says itself that nothing was paid, of which PortOne sends no webhook."""
-        is_landing = self.notification is not None and self.notification.kind == Notification.Kind.LANDING
-        return is_landing and self.claim is not None and self.claim.outcome == Outcome.FAILED
+        return self.is_landing and self.claim is not None and self.claim.outcome == Outcome.FAILED
+
+    @property
+    def is_landing(self) -> bool:
+        return self.notification is not None and self.notification.kind == Notification.Kind.LANDING
+
+    def has_waited(self, *, at: datetime) -> bool:
+        """True when what a landing says of itself has waited as long as it must before it is told."""
+        return self.notification is not None and at >= self.notification.received_at + settings.CLAIM_DELAY
 
 
 @dataclass(slots=True)
@@ -70,12 +78,12 @@ def read_reasons(taken: Sequence[Taken]) -> list[Reason]:
 
 def gather(route: Route, reasons: Sequence[Reason], *, at: datetime) -> list[Question]:
     """Put the reasons for the same payment together, after settling and putting off what freshness allows."""
-    past = read_past(route.mode, reasons)
+    past = read_past(route.mode, reasons, at=at)
     questions: dict[str, Question] = {}
     settled: list[Reason] = []
     later: dict[int, datetime] = {}
     for reason in reasons:
-        imp_uid, merchant_uid = _named(reason)
+        imp_uid, merchant_uid = past.about(reason, at=at)
         match past.need(reason, at=at):
             case Settled():
                 settled.append(reason)
@@ -92,14 +100,6 @@ def gather(route: Route, reasons: Sequence[Reason], *, at: datetime) -> list[Que
     return list(questions.values())
 
 
-def _named(reason: Reason) -> tuple[str | None, str | None]:
-    """Return the payment's id, or the order's when there is no payment's."""
-    if reason.payment:
-        return reason.payment.imp_uid, None
-    assert reason.claim is not None  # a reason has a payment or a claim
-    return reason.claim.imp_uid, None if reason.claim.imp_uid else reason.claim.askable_order
-
-
 @dataclass(frozen=True, slots=True)
 class Past:
     """What was asked and answered before about the payments and orders at hand."""
@@ -108,36 +108,51 @@ class Past:
     asked: dict[str, datetime]
     found_orders: dict[str, datetime]
     asked_orders: dict[str, datetime]
+    tellable: frozenset[str]
+
+    def about(self, reason: Reason, *, at: datetime) -> tuple[str | None, str | None]:
+        """Return the payment's id, or the order's when there is no payment's.
+
+        Before a landing's own word is told its *order* is asked about, whatever payment it names: the id may be made
+        up, and another try may have paid.
+        """
+        if reason.payment:
+            return reason.payment.imp_uid, None
+        assert reason.claim is not None  # a reason has a payment or a claim
+        order = reason.claim.askable_order
+        if reason.claim.imp_uid is None or self.is_to_be_told(reason, at=at):
+            return None, order
+        return reason.claim.imp_uid, None
+
+    def is_to_be_told(self, reason: Reason, *, at: datetime) -> bool:
+        """True when the next answer decides whether a landing's own word is told."""
+        order = reason.claim.askable_order if reason.claim else None
+        return reason.wants_telling and order in self.tellable and reason.has_waited(at=at)
 
     def need(self, reason: Reason, *, at: datetime) -> AskNow | AskAt | Settled:
         """Say what a reason needs. A landing that is to be told needs an answer from after its waiting time."""
         if reason.notification is None or reason.claim is None:
             return AskNow()
-        imp_uid, order = _named(reason)
-        newest = self.newest.get(imp_uid or "")
-        answered = newest.asked_at if newest else self.found_orders.get(order or "")
-        told_from = reason.notification.received_at + settings.CLAIM_DELAY
-        if reason.wants_telling and answered and at >= told_from and not _is_outcome(newest):
-            return AskNow()
+        newest = self.newest.get(reason.claim.imp_uid or "")
+        if self.is_to_be_told(reason, at=at):
+            known = newest is not None and newest.merchant_uid == reason.claim.merchant_uid and is_outcome(newest)
+            return Settled() if known else AskNow()
+        imp_uid, order = self.about(reason, at=at)
         return needs_question(
             reason.claim,
-            is_landing=reason.notification.kind == Notification.Kind.LANDING,
+            is_landing=reason.is_landing,
             received_at=reason.notification.received_at,
             newest=newest,
-            answered_at=answered,
+            answered_at=newest.asked_at if newest else self.found_orders.get(order or ""),
             asked_at=self.asked.get(imp_uid) if imp_uid else self.asked_orders.get(order or ""),
             at=at,
         )
 
 
-def _is_outcome(newest: Snapshot | None) -> bool:
-    return newest is not None and (newest.status != "ready" or newest.virtual_account is not None)
-
-
-def read_past(mode: str, reasons: Sequence[Reason]) -> Past:
-    names = [_named(reason) for reason in reasons if reason.notification]
-    imp_uids = {imp_uid for imp_uid, _ in names if imp_uid}
-    orders = {order for _, order in names if order}
+def read_past(mode: str, reasons: Sequence[Reason], *, at: datetime) -> Past:
+    claims = [reason.claim for reason in reasons if reason.claim]
+    imp_uids = {claim.imp_uid for claim in claims if claim.imp_uid}
+    orders = {claim.askable_order for claim in claims if claim.askable_order and not claim.imp_uid}
     payments = Payment.objects.filter(mode=mode, imp_uid__in=imp_uids).exclude(snapshot=None)
     asked = Verification.objects.filter(mode=mode, imp_uid__in=imp_uids)
     found = Q(answer=Verification.Answer.FOUND)
@@ -149,7 +164,15 @@ def read_past(mode: str, reasons: Sequence[Reason]) -> Past:
         asked=_newest_of(asked, "imp_uid") if imp_uids else {},
         found_orders=_newest_of(about_orders.filter(found), "merchant_uid") if orders else {},
         asked_orders=_newest_of(about_orders, "merchant_uid") if orders else {},
+        tellable=read_tellable(mode, reasons, at=at),
     )
+
+
+def read_tellable(mode: str, reasons: Sequence[Reason], *, at: datetime) -> frozenset[str]:
+    """Return the orders about which a landing's own word may reach the merchant."""
+    names = {reason.claim.askable_order for reason in reasons if reason.claim and reason.wants_telling}
+    orders = Order.objects.filter(mode=mode, merchant_uid__in=names) if names else ()
+    return frozenset(order.merchant_uid for order in orders if may_tell_claim(order, at=at))
 
 
 def _newest_of(rows: "Iterable[Verification]", name: str) -> dict[str, datetime]:
@@ -164,13 +187,13 @@ def count_unknown(mode: str, reasons: Iterable[Reason]) -> dict[int, int]:
     """
     notes = {reason.duty.id: reason.notification for reason in reasons if reason.notification}
     imp_uids = {note.imp_uid for note in notes.values() if note.imp_uid}
-    orders = {note.merchant_uid for note in notes.values() if not note.imp_uid}
-    about = Q(imp_uid__in=imp_uids) | Q(merchant_uid__in=orders, question=Verification.Question.FIND_ALL)
+    orders = {note.merchant_uid for note in notes.values() if note.merchant_uid}
+    about = Q(imp_uid__in=imp_uids) | Q(imp_uid=None, merchant_uid__in=orders)
     unknown = Verification.objects.filter(about, mode=mode, answer=Verification.Answer.UNKNOWN)
     answers = list(unknown.values_list("imp_uid", "merchant_uid", "asked_at")) if notes else []
     return {
         duty: sum(
-            asked_at >= note.received_at and (imp_uid == note.imp_uid if note.imp_uid else order == note.merchant_uid)
+            asked_at >= note.received_at and (imp_uid == note.imp_uid if imp_uid else order == note.merchant_uid)
             for imp_uid, order, asked_at in answers
         )
         for duty, note in notes.items()

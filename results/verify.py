@@ -18,6 +18,7 @@ from django.db import transaction
 from results import duties
 from results.claims import Told, may_tell_claim, publish_claim
 from results.core.classify import MONEY_STATES, read_status
+from results.core.freshness import is_ahead
 from results.core.schedule import after_refusal, after_silence, after_unknown, next_question
 from results.core.snapshot import Snapshot
 from results.core.words import PaymentStatus
@@ -205,6 +206,7 @@ def conclude(route: Route, answers: Sequence[Answered], unasked: Sequence[Questi
         except Exception as error:
             # A fault of ours about one payment must not keep its neighbours waiting; its duties come due again.
             log.error("conclusion_failed", imp_uid=answered.question.imp_uid, exc_info=error)
+            later |= {reason.duty.id: at + after_refusal(reason.duty.tries) for reason in answered.reasons}
             continue
         concluded.append(answered)
         settled += [reason for reason, moment in moments if moment is None]
@@ -251,14 +253,32 @@ def ask_again_at(
             return at + after_refusal(reason.duty.tries)
     if reason.payment:
         return _ask_payment_again_at(reason, payments, at=at)
-    if reason.wants_telling and all(payment.status == PaymentStatus.PENDING for payment in payments):
-        waits_until = tell_claim(route, reason, at=at)
+    if reason.wants_telling and shows_nothing(answered, reason, payments):
+        waits_until = tell_claim(route, reason, asked_order=answered.kind == Verification.Question.FIND_ALL, at=at)
         if waits_until is not None:
             return waits_until
-    if answered.answer == Answer.UNKNOWN:
-        wait = after_unknown(unknown)
+    ahead = not answered.question.last_look and is_ahead_of(reason, answered)
+    if answered.answer == Answer.UNKNOWN or ahead:
+        wait = after_unknown(reason.duty.tries if ahead else unknown)
         return at + wait if wait is not None else None
     return None
+
+
+def is_ahead_of(reason: Reason, answered: Answered) -> bool:
+    """Say whether a webhook told of what the API does not show yet: it is believed only when it does."""
+    return reason.claim is not None and any(is_ahead(reason.claim, found.snapshot) for found in answered.found)
+
+
+def shows_nothing(answered: Answered, reason: Reason, payments: Sequence[Payment]) -> bool:
+    """Say whether an answer leaves a landing's own word standing: no payment of its order holds anything.
+
+    A found payment of another order says nothing about the claimed one, nor does one that is no sale.
+    """
+    if answered.answer == Answer.UNKNOWN:
+        return True
+    named = reason.claim.merchant_uid if reason.claim else None
+    is_same = all(found.snapshot.merchant_uid == named for found in answered.found)
+    return is_same and bool(payments) and all(payment.status == PaymentStatus.PENDING for payment in payments)
 
 
 def _ask_payment_again_at(reason: Reason, payments: Sequence[Payment], *, at: datetime) -> datetime | None:
@@ -276,16 +296,20 @@ def _ask_payment_again_at(reason: Reason, payments: Sequence[Payment], *, at: da
     )
 
 
-def tell_claim(route: Route, reason: Reason, *, at: datetime) -> datetime | None:
-    """Tell what a landing said of itself once it has waited; return when to try again, None when that is over."""
+def tell_claim(route: Route, reason: Reason, *, asked_order: bool, at: datetime) -> datetime | None:
+    """Tell what a landing said of itself once it has waited; return when to try again, None when that is over.
+
+    It is told only upon an answer about its *order*: the payment that it names may be made up.
+    """
     assert reason.notification is not None
     assert reason.claim is not None
-    told_from = reason.notification.received_at + settings.CLAIM_DELAY
-    order = Order.objects.filter(mode=route.mode, merchant_uid=reason.claim.merchant_uid or "").first()
+    order = Order.objects.filter(mode=route.mode, merchant_uid=reason.claim.askable_order or "").first()
     if order is None or not may_tell_claim(order, at=at):
         return None
-    if at < told_from:
-        return told_from
+    if not reason.has_waited(at=at):
+        return reason.notification.received_at + settings.CLAIM_DELAY
+    if not asked_order:
+        return at
     told = publish_claim(route, reason.claim, at=at)
     return at + TOO_MANY_CLAIMS if told is Told.LATER else None
 

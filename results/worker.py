@@ -18,6 +18,7 @@ import psycopg
 import structlog
 
 from results import deliver, duties
+from results.core.schedule import after_refusal
 from results.deliver import Tried
 from results.duties import Taken
 from results.outbound import GuardedClient, OutboundFault
@@ -129,6 +130,7 @@ class Worker:
                 await work
             except SealingError as error:
                 log.error("sealed", error=str(error))
+                await self._put_off(group)
             except Exception as error:  # a fault of ours: the lease ends, and the duty comes due again
                 log.error("duty_failed", exc_info=error)
             finally:
@@ -157,6 +159,7 @@ class Worker:
             except Exception as error:  # ours; its lease ends, and its neighbours go on
                 log.error("delivery_failed", delivery=str(item.delivery_id), exc_info=error)
             finally:
+                self.held.discard(item.duty.id)
                 places.remove(item.duty.lane)
                 _give_back(self.deliveries, [item.duty.lane])
 
@@ -176,7 +179,14 @@ class Worker:
         route = remembered_mode(merchant, mode) or await self.threads.run("public", find_mode, merchant, mode)
         if route is None:
             log.error("duty_without_merchant", merchant=str(merchant), duties=len(group))
+            await self._put_off(group)
         return route
+
+    async def _put_off(self, group: Sequence[Taken]) -> None:
+        """Let duties wait that only a person can make possible again: longer each time, and never forgotten."""
+        at = datetime.now(UTC)
+        later = {duty.id: at + after_refusal(duty.tries) for duty in group}
+        await self.threads.run("public", duties.put_off, later)
 
     async def _record(self, route: Route, tried: Tried) -> None:
         """Record one attempt, together with those of the same merchant that come in while others are written."""

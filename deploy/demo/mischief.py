@@ -116,9 +116,7 @@ def _plain(fault: Fault) -> web.Response:
     body = fault.body
     if body is None:
         body = json.dumps({"code": -1, "message": f"simulated {fault.status}", "response": None})
-    return web.Response(
-        status=fault.status, text=body, headers=fault.headers, content_type="application/json"
-    )
+    return web.Response(status=fault.status, text=body, headers=fault.headers, content_type="application/json")
 
 
 def _hang_up(request: web.Request) -> web.Response:

@@ -154,7 +154,7 @@ def _read_ready(snapshot: Snapshot, *, grace: timedelta, at: datetime) -> Paymen
     account = snapshot.virtual_account
     if account is None:
         opened = snapshot.started_at
-        return PaymentStatus.EXPIRED if opened and at > opened + WINDOW_LIFE else PaymentStatus.PENDING
+        return PaymentStatus.EXPIRED if opened and snapshot.asked_at > opened + WINDOW_LIFE else PaymentStatus.PENDING
     over = account.expires_at is not None and snapshot.asked_at > account.expires_at + grace
     return PaymentStatus.EXPIRED if over else PaymentStatus.AWAITING_DEPOSIT
 

@@ -109,8 +109,11 @@ class PortOne:
         path = f"/payments/findAll/{quote(merchant_uid, safe='')}"
         asked_at, answer = await self._ask(access, path, {"limit": "100"}, keep_token)
         payments = _list(answer.get("list") if isinstance(answer, dict) else None)
-        found = [_found(payment, asked_at) for payment in payments]
-        return [one for one in found if one.snapshot.merchant_uid == merchant_uid]
+        read = [_try_found(payment, asked_at) for payment in payments]
+        found = [one for one in read if one is not None and one.snapshot.merchant_uid == merchant_uid]
+        if not found and None in read:
+            raise PortOneUnavailable("no payment of the order can be read")
+        return found
 
     async def _ask(self, access: Access, path: str, query: Any, keep_token: KeepToken) -> tuple[datetime, Any]:
         """Return when the question was sent and the envelope's `response`."""

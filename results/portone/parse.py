@@ -10,6 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from results.core.claim import MAX_TOKEN
+from results.core.method import mask_card
 from results.core.snapshot import Cancellation, Card, Snapshot, VirtualAccount
 from results.portone.errors import PortOneUnavailable
 
@@ -121,7 +122,7 @@ def _card(payment: Json) -> Card | None:
         name=_text(payment, "card_name"),
         issuer_code=_text(payment, "card_issuer_code"),
         issuer_name=_text(payment, "card_issuer_name"),
-        number=_text(payment, "card_number"),
+        number=mask_card(_text(payment, "card_number")),
         kind=str(payment.get("card_type")) if payment.get("card_type") is not None else "",
         installments=_installments(payment.get("card_quota")),
         approval_number=_text(payment, "apply_num"),

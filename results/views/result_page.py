@@ -196,8 +196,9 @@ def _money(snapshot: Snapshot) -> Money | None:
 
 def was_answered(notification: Notification) -> bool:
     """Say whether PortOne answered a question that was sent after this landing came."""
-    name = "imp_uid" if notification.imp_uid else "merchant_uid"
-    about = {name: getattr(notification, name)}
+    about = {"imp_uid": notification.imp_uid}
+    if not notification.imp_uid:  # an answer about one try says nothing about the others
+        about = {"merchant_uid": notification.merchant_uid, "question": Verification.Question.FIND_ALL}
     answered = (Verification.Answer.FOUND, Verification.Answer.UNKNOWN)
     return Verification.objects.filter(
         mode=notification.mode, asked_at__gte=notification.received_at, answer__in=answered, **about

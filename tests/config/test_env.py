@@ -23,9 +23,7 @@ def env(**environ: str) -> Env:
 
 def test_a_variable_without_a_default_is_required() -> None:
     """A missing variable is refused with its name and the hint."""
-    with pytest.raises(
-        ImproperlyConfigured, match=r"^SECRET_KEY is required\. Hint: 50 random characters\.$"
-    ):
+    with pytest.raises(ImproperlyConfigured, match=r"^SECRET_KEY is required\. Hint: 50 random characters\.$"):
         env().secret("SECRET_KEY", hint="50 random characters")
 
 
@@ -89,12 +87,8 @@ def test_the_environment_does_not_print_itself() -> None:
 
 
 @given(
-    before=st.sampled_from(
-        ["", "postgres://", "postgres://u:", "smtp://u:", "smtp://", "http://u:", "[", "x://["]
-    ),
-    after=st.sampled_from(
-        ["", "@host/db", "@host", "@[", "@host:port/", "/@h/d", "#@h/d", "%zz@h/d", "?@h", "\n"]
-    ),
+    before=st.sampled_from(["", "postgres://", "postgres://u:", "smtp://u:", "smtp://", "http://u:", "[", "x://["]),
+    after=st.sampled_from(["", "@host/db", "@host", "@[", "@host:port/", "/@h/d", "#@h/d", "%zz@h/d", "?@h", "\n"]),
 )
 def test_a_refusal_never_repeats_a_secret(before: str, after: str) -> None:
     """However odd a URL with a password is, what is raised and its traceback do not repeat the password."""
@@ -192,11 +186,6 @@ def test_a_choice_is_one_of_the_choices() -> None:
     assert env(ENVIRONMENT="development").choice("ENVIRONMENT", choices) == "development"
     with pytest.raises(ImproperlyConfigured, match="'Production' is none of production, development"):
         env(ENVIRONMENT="Production").choice("ENVIRONMENT", choices)
-
-
-def test_items_are_separated_by_commas() -> None:
-    """A list is split at commas; spaces and empty places are no items."""
-    assert env(HOSTS="a.example, b.example,,").items("HOSTS") == ("a.example", "b.example")
 
 
 def test_networks_are_read_in_both_families() -> None:

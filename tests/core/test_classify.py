@@ -135,7 +135,9 @@ def test_an_unused_window_expires(after: timedelta, status: PaymentStatus) -> No
 
 def test_a_window_without_a_beginning_stays_pending() -> None:
     """Without a time of opening nothing is concluded from waiting."""
-    assert judge(replace(OPENED, started_at=None), at=AT + 100 * HOUR).status == PaymentStatus.PENDING
+    later = AT + 100 * HOUR
+
+    assert judge(replace(OPENED, started_at=None, asked_at=later), at=later).status == PaymentStatus.PENDING
 
 
 @pytest.mark.parametrize(
@@ -159,9 +161,10 @@ def test_an_account_expires_after_deadline_and_grace(asked_after: timedelta, sta
 
 def test_an_account_without_deadline_never_expires() -> None:
     """An account that PortOne names no deadline of waits for ever."""
-    snapshot = replace(ISSUED, virtual_account=replace(ACCOUNT, expires_at=None))
+    later = AT + 9000 * HOUR
+    snapshot = replace(ISSUED, virtual_account=replace(ACCOUNT, expires_at=None), asked_at=later)
 
-    assert judge(snapshot, at=AT + 9000 * HOUR).status == PaymentStatus.AWAITING_DEPOSIT
+    assert judge(snapshot, at=later).status == PaymentStatus.AWAITING_DEPOSIT
 
 
 def test_a_deposit_that_was_undone_is_told_as_such() -> None:
@@ -434,7 +437,8 @@ def test_paid_after_the_orders_expiry_is_still_paid() -> None:
         (FAILED, HORIZON - 2 * MINUTE, False),
         (FAILED, HORIZON + MINUTE, True),
         (OPENED, HORIZON - 6 * MINUTE, False),
-        (OPENED, HORIZON + MINUTE, True),
+        (OPENED, HORIZON + MINUTE, False),
+        (replace(OPENED, asked_at=AT + HORIZON), HORIZON + MINUTE, True),
         (replace(PAID, sandbox=True), 900 * HOUR, False),
     ],
 )

@@ -71,9 +71,7 @@ def test_a_code_that_is_a_word_needs_no_pg(code: str, meaning: str) -> None:
     assert (failure.code, failure.confidence) == (FailureCode(meaning), Confidence.MAPPED)
 
 
-@pytest.mark.parametrize(
-    ("pg", "code"), [(None, "3001"), (None, "9014"), ("nice_v2", "3001"), ("unheard_of", "I002")]
-)
+@pytest.mark.parametrize(("pg", "code"), [(None, "3001"), (None, "9014"), ("nice_v2", "3001"), ("unheard_of", "I002")])
 def test_a_number_of_another_pg_means_nothing(pg: str | None, code: str) -> None:
     """3001 is a cancellation at one PG and a success at another: a short code counts at its own PG only."""
     assert said(None, code, pg).code is FailureCode.UNKNOWN
@@ -222,9 +220,7 @@ def test_what_nobody_knows_is_called_unknown(code: str | None, message: str | No
         ("pg_maintenance", Category.PROVIDER, CustomerAction.RETRY_LATER, True),
     ],
 )
-def test_each_failure_says_what_to_do(
-    code: str, category: Category, action: CustomerAction, retryable: bool
-) -> None:
+def test_each_failure_says_what_to_do(code: str, category: Category, action: CustomerAction, retryable: bool) -> None:
     """The category follows from the code, and the customer's best next step from the category."""
     known = FailureCode(code)
 

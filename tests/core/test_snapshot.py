@@ -14,7 +14,7 @@ from results.core.snapshot import Cancellation, Card, Snapshot, VirtualAccount
 
 AT = datetime(2026, 11, 20, 5, 12, 44, 102_003, tzinfo=UTC)
 TEXTS = st.text(max_size=8)
-MOMENTS = st.datetimes(min_value=datetime(1970, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001  made aware
+MOMENTS = st.datetimes(min_value=datetime(1970, 1, 1), timezones=st.just(UTC))
 AMOUNTS = st.decimals(min_value=0, allow_nan=False, allow_infinity=False)
 CARDS = st.builds(Card, **dict.fromkeys(("code", "name", "issuer_code", "number"), st.none() | TEXTS), kind=TEXTS)
 ACCOUNTS = st.builds(VirtualAccount, number=TEXTS, issued_at=st.none() | MOMENTS, expires_at=st.none() | MOMENTS)

@@ -48,9 +48,7 @@ def test_any_2xx_is_success(status: int) -> None:
     assert verdict(Reply(status=status)) == Delivered()
 
 
-@pytest.mark.parametrize(
-    "status", [100, 199, 300, 301, 302, 307, 308, 304, 400, 404, 418, 429, 500, 503, 599]
-)
+@pytest.mark.parametrize("status", [100, 199, 300, 301, 302, 307, 308, 304, 400, 404, 418, 429, 500, 503, 599])
 def test_nothing_else_is_success(status: int) -> None:
     """A redirect, a refusal and a fault are all failures, and all are tried again."""
     assert isinstance(verdict(Reply(status=status)), RetryAt)
@@ -167,9 +165,7 @@ def test_after_seven_days_nothing_more_is_sent() -> None:
     just_in_time = AT + LAST_DELAY - HORIZON
 
     assert verdict(BROKEN, attempt=20, first_at=just_in_time) == RetryAt(AT + LAST_DELAY)
-    assert verdict(BROKEN, attempt=20, first_at=just_in_time - timedelta(seconds=1)) == GivenUp(
-        GiveUpReason.HORIZON
-    )
+    assert verdict(BROKEN, attempt=20, first_at=just_in_time - timedelta(seconds=1)) == GivenUp(GiveUpReason.HORIZON)
 
 
 @given(st.lists(st.tuples(REPLIES, JITTERS), min_size=60, max_size=60))
@@ -214,9 +210,7 @@ def test_patience_is_never_punished(attempt: int, jitter: float, seconds: int) -
     assert asked.at >= silent.at
 
 
-@pytest.mark.parametrize(
-    ("attempt", "jitter"), [(0, 0.0), (-1, 0.0), (1, 1.01), (1, -1.01), (1, float("nan"))]
-)
+@pytest.mark.parametrize(("attempt", "jitter"), [(0, 0.0), (-1, 0.0), (1, 1.01), (1, -1.01), (1, float("nan"))])
 def test_impossible_arguments_are_refused(attempt: int, jitter: float) -> None:
     """Attempts count from one and jitter lies within one: anything else is our own mistake."""
     with pytest.raises(ValueError, match="jitter"):

@@ -46,9 +46,7 @@ class Teller:
         return self.http.post(f"{self.url}/callback", content=body, headers=headers)
 
 
-def event(
-    number: int, *, kind: str = "payment.paid", result: str = "matched", status: str = "paid"
-) -> dict[str, Any]:
+def event(number: int, *, kind: str = "payment.paid", result: str = "matched", status: str = "paid") -> dict[str, Any]:
     payment = {"id": "pay_1", "version": number, "status": status, "verification": {"result": result}}
     order = {"id": "order-1", "status": status}
     return {
@@ -94,9 +92,7 @@ def test_a_wrong_signature_is_refused_and_kept(teller: Teller) -> None:
     assert teller.shop.fulfilled() == {}
 
 
-@pytest.mark.parametrize(
-    "headers", [{}, {"webhook-id": "a", "webhook-timestamp": "1", "webhook-signature": "x"}]
-)
+@pytest.mark.parametrize("headers", [{}, {"webhook-id": "a", "webhook-timestamp": "1", "webhook-signature": "x"}])
 def test_a_hostile_request_is_refused_calmly(teller: Teller, headers: dict[str, str]) -> None:
     """Missing and malformed signatures are answered 400, never 500."""
     answer = teller.http.post(f"{teller.url}/callback", content=b"\xff", headers=headers)

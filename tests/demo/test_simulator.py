@@ -339,9 +339,7 @@ def test_a_connection_can_be_cut(bakery: Bakery) -> None:
         ("v2", {"txId", "paymentId"}),
     ],
 )
-def test_a_redirect_keeps_the_query_of_the_return_address(
-    bakery: Bakery, variant: str, names: set[str]
-) -> None:
+def test_a_redirect_keeps_the_query_of_the_return_address(bakery: Bakery, variant: str, names: set[str]) -> None:
     """Each variant carries its own parameters beside those that the merchant put there."""
     imp_uid = bakery.pays()
 

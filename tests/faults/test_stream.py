@@ -33,6 +33,7 @@ def test_kills_at_random_moments_lose_nothing(quiet: Installation, bakery: Merch
         worker = quiet.start("worker")
 
     play([*kills(replace_worker, chance), *(action for order in orders for action in life_of(bakery, order, chance))])
+    worker.wait_for_line("worker_started")
     wait_until(lambda: quiet.duties == 0, seconds=LEASE_AND_ROOM, what="an empty queue")
 
     assert {order: known_to_shop(bakery, order) for order in orders} == {

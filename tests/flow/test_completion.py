@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 
+from deploy.demo.shop import Fault
 from results.core.words import EventType
 from tests.factories import Cast
 
@@ -303,8 +304,6 @@ def test_late_registration_judges_again(bakery: Cast, run_worker: Work) -> None:
 
 def test_the_same_body_and_id_on_every_attempt(bakery: Cast, run_worker: Work, make_due: Any) -> None:
     """A shop that first answers 500 hears the same bytes under the same id, newly signed."""
-    from deploy.demo.shop import Fault
-
     bakery.shop.faults.add(Fault(kind="status", status=500, times=1))
     imp_uid = bakery.opens_window("order-15")
     bakery.portone.approve(imp_uid)

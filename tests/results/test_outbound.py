@@ -142,9 +142,7 @@ def with_body(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
 async def test_the_body_arrives_byte_for_byte():
     """The endpoint gets our bytes and our headers, is asked for no encoding, and its answer is kept."""
     async with shop_that() as shop:
-        reply = await post(
-            shop.url, headers={"Webhook-Id": "evt_1", "Accept-Encoding": "gzip"}, body=b'{"a":1}'
-        )
+        reply = await post(shop.url, headers={"Webhook-Id": "evt_1", "Accept-Encoding": "gzip"}, body=b'{"a":1}')
 
     head, _, body = shop.requests[0].partition(b"\r\n\r\n")
     assert body == b'{"a":1}'
@@ -273,9 +271,7 @@ async def test_something_other_than_http_is_a_protocol_error():
     assert "ESMTP" not in reply.detail
 
 
-@pytest.mark.parametrize(
-    "framing", [b"content-length: 100\r\n\r\nhal", b"transfer-encoding: chunked\r\n\r\n3\r\nhal"]
-)
+@pytest.mark.parametrize("framing", [b"content-length: 100\r\n\r\nhal", b"transfer-encoding: chunked\r\n\r\n3\r\nhal"])
 async def test_a_status_line_stands_when_the_body_breaks_off(framing):
     """A success whose body breaks off is still a success, marked truncated."""
     async with shop_that(hang_up_after(b"HTTP/1.1 200 OK\r\n" + framing)) as shop:

@@ -137,9 +137,7 @@ class _Doors:
         return await _changed(request, make)
 
     async def add_fault(self, request: web.Request) -> web.Response:
-        return await _changed(
-            request, lambda form: self.shop.faults.add(fault_from_json(form)) and {"ok": True}
-        )
+        return await _changed(request, lambda form: self.shop.faults.add(fault_from_json(form)) and {"ok": True})
 
     async def clear_faults(self, request: web.Request) -> web.Response:
         self.shop.faults.clear()

@@ -73,9 +73,7 @@ def get_payments(call: Call) -> Answer:
     wanted = len(imp_uids) + len(orders)
     if not 1 <= wanted <= LARGEST_BATCH:
         return refuse(400, "1건 이상 100건 이하로 조회할 수 있습니다.")
-    found = [call.sim.lookup(call.view, imp_uid) for imp_uid in imp_uids] + [
-        _newest(call, order) for order in orders
-    ]
+    found = [call.sim.lookup(call.view, imp_uid) for imp_uid in imp_uids] + [_newest(call, order) for order in orders]
     rows = [row for row in found if row]
     if not rows:
         return refuse(404, NOT_FOUND)
@@ -163,11 +161,7 @@ def channels(call: Call) -> Answer:
 
 def tier(call: Call) -> Answer:
     name = call.view.account.tiers.get(call.path["code"])
-    return (
-        Answer({"tier_code": call.path["code"], "tier_name": name})
-        if name
-        else refuse(404, "없는 하위상점입니다.")
-    )
+    return Answer({"tier_code": call.path["code"], "tier_name": name}) if name else refuse(404, "없는 하위상점입니다.")
 
 
 def _rows_of_order(call: Call) -> list[Row]:

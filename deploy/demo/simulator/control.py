@@ -95,9 +95,7 @@ class _Control:
 
     async def release(self, request: web.Request) -> web.Response:
         form = await read_form(request)
-        released = self.sim.outbox.release(
-            request.match_info["imp_key"], newest_first=bool(form.get("newest_first"))
-        )
+        released = self.sim.outbox.release(request.match_info["imp_key"], newest_first=bool(form.get("newest_first")))
         return web.json_response({"released": released})
 
     async def expire_tokens(self, request: web.Request) -> web.Response:

@@ -34,9 +34,7 @@ ENDPOINTS: tuple[tuple[str, str, str, Endpoint], ...] = (
 
 def routes(sim: Simulator) -> list[web.RouteDef]:
     """Return PortOne's own paths, under the names that counters and faults use."""
-    own = [
-        web.route(method, path, _handler(sim, name, endpoint)) for method, path, name, endpoint in ENDPOINTS
-    ]
+    own = [web.route(method, path, _handler(sim, name, endpoint)) for method, path, name, endpoint in ENDPOINTS]
     return [web.post("/users/getToken", _handler(sim, "getToken", None)), *own]
 
 
@@ -48,9 +46,7 @@ def _handler(sim: Simulator, name: str, endpoint: Endpoint | None) -> Handler:
         _write_down(sim, name, imp_key, request)
 
         async def work() -> web.StreamResponse:
-            answer = (
-                api.get_token(sim, form) if endpoint is None else _ask(sim, owner, endpoint, form, request)
-            )
+            answer = api.get_token(sim, form) if endpoint is None else _ask(sim, owner, endpoint, form, request)
             return answer.as_response()
 
         return await answer_with(sim.faults.take(where=name, who=imp_key), request, work)
@@ -58,9 +54,7 @@ def _handler(sim: Simulator, name: str, endpoint: Endpoint | None) -> Handler:
     return handle
 
 
-def _ask(
-    sim: Simulator, owner: str | None, endpoint: Endpoint, form: dict[str, Any], request: web.Request
-) -> Answer:
+def _ask(sim: Simulator, owner: str | None, endpoint: Endpoint, form: dict[str, Any], request: web.Request) -> Answer:
     if owner is None:
         return refuse(401, "Unauthorized")
     query = dict(request.query)

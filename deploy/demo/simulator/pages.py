@@ -69,8 +69,7 @@ def possible_actions(payment: Payment) -> tuple[str, ...]:
 
 def _line(payment: Payment) -> str:
     buttons = "".join(
-        f'<button name="action" value="{action}">{DESK_WORDS[action]}</button>'
-        for action in possible_actions(payment)
+        f'<button name="action" value="{action}">{DESK_WORDS[action]}</button>' for action in possible_actions(payment)
     )
     test = " · 테스트" if payment.sandbox else ""
     taken_back = f"<br><span class=quiet>취소 {money(payment.cancel_amount, payment.currency)}</span>"

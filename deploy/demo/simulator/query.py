@@ -34,9 +34,7 @@ class Paging:
 
 def read_paging(query: dict[str, str]) -> Paging:
     """Read page, limit and sorting; raise BadQuery on anything that PortOne does not know."""
-    paging = Paging(
-        read_int(query, "page", 1), read_int(query, "limit", 20), query.get("sorting", "-started")
-    )
+    paging = Paging(read_int(query, "page", 1), read_int(query, "limit", 20), query.get("sorting", "-started"))
     if paging.page < 1 or not 1 <= paging.limit <= LARGEST_PAGE:
         raise BadQuery("page and limit begin at 1, and limit ends at 1000")
     if paging.sorting.removeprefix("-") not in SORT_KEYS:

@@ -69,9 +69,7 @@ def redirect_to(m_redirect_url: str, ending: Ending, variant: str) -> str:
     return join_query(m_redirect_url, _parameters(ending, variant))
 
 
-def refusal_url(
-    m_redirect_url: str, *, merchant_uid: str, error_code: str, error_msg: str, variant: str
-) -> str:
+def refusal_url(m_redirect_url: str, *, merchant_uid: str, error_code: str, error_msg: str, variant: str) -> str:
     """Return where a browser goes whose window did not open, so that there is no payment to speak of."""
     ids = [] if variant == "preflight" else [("merchant_uid", merchant_uid)]
     return join_query(m_redirect_url, ids + _preflight(merchant_uid, error_code, error_msg))

@@ -112,9 +112,7 @@ class Window(Books):
         """The PG refuses: failed, no webhook (a scheduled payment's failure has one: `webhook=True`)."""
         self._require(imp_uid, "ready")
         self._annotate(imp_uid, error_code=error_code)
-        return self._news(
-            imp_uid, webhook=webhook, status="failed", failed_at=self._seconds(), fail_reason=reason
-        )
+        return self._news(imp_uid, webhook=webhook, status="failed", failed_at=self._seconds(), fail_reason=reason)
 
     def abandon(self, imp_uid: str) -> Payment:
         """The customer closes the window: most PGs leave it `ready` for ever, and nobody is told."""
@@ -147,9 +145,7 @@ class Window(Books):
             raise NotPossible(f"{imp_uid} waits for no deposit")
 
     def _paid(self, imp_uid: str, *, webhook: bool, **fields: Any) -> Payment:
-        return self._news(
-            imp_uid, webhook=webhook, **(fields | approval_of(self.payment(imp_uid), at=self.now()))
-        )
+        return self._news(imp_uid, webhook=webhook, **(fields | approval_of(self.payment(imp_uid), at=self.now())))
 
     def _news(self, imp_uid: str, *, webhook: bool, **fields: Any) -> Payment:
         payment = self._change(imp_uid, **fields)

@@ -4,7 +4,6 @@ import asyncio
 import signal
 from argparse import ArgumentParser
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import structlog
 from django.conf import settings
@@ -13,6 +12,7 @@ from django.db import connection
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import Conninfo
 
+from results.endpoints import own_hosts
 from results.outbound import GuardedClient
 from results.portone import PortOne
 from results.retention import forget_expired_everywhere
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 CLOCKWORK: Final = (
     Clockwork("provision_unfinished", "* * * * *", provision_unfinished),
-    Clockwork("forget_expired", "17 * * * *", forget_expired_everywhere),
+    Clockwork("forget_expired", "*/5 * * * *", forget_expired_everywhere),
 )
 
 
@@ -56,10 +56,9 @@ async def work(*, threads: int) -> None:
 
 def guarded_client() -> GuardedClient:
     """Return the one way out to endpoints, as this installation is set."""
-    own = {urlsplit(url).netloc for url in (settings.PUBLIC_URL, settings.RESULT_URL)}
     return GuardedClient(
         allowed=settings.CALLBACK_ALLOWED_NETWORKS,
-        own_hosts=frozenset(own),
+        own_hosts=own_hosts(),
         proxy=settings.OUTBOUND_PROXY or None,
         total=DELIVERIES_IN_FLIGHT,
     )

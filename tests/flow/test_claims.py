@@ -1,0 +1,115 @@
+"""A redirect's own words: told only when the claimed order itself was asked about, once, and not many a minute."""
+
+from collections.abc import Callable
+
+import pytest
+
+from deploy.demo.shop import Fault
+from results.models import Order
+from tenants.routing import inside
+from tests.factories import Cast
+
+Work = Callable[..., None]
+CLOSED = "사용자가 결제를 취소하였습니다"
+
+
+def orders_asked(cast: Cast) -> int:
+    return cast.portone.journal.counts().get("findAll", 0)
+
+
+def test_a_made_up_payment_id_does_not_silence_a_paid_order(bakery: Cast, run_worker: Work) -> None:
+    """Whoever claims a failure under an invented id makes us ask about the order, which was paid."""
+    bakery.expects("order-1")
+    bakery.portone.approve(bakery.opens_window("order-1"), webhook=False)
+
+    bakery.lands(imp_uid="imp_999999999999", merchant_uid="order-1", imp_success="false", error_msg=CLOSED)
+    run_worker(until=lambda: bakery.told("order-1") != [])
+
+    assert bakery.told("order-1") == ["payment.paid"]
+    assert bakery.order("order-1").status == "paid"
+
+
+def test_an_attackers_own_window_does_not_silence_a_paid_order(bakery: Cast, run_worker: Work) -> None:
+    """A pending payment of another order says nothing about the claimed one."""
+    bakery.expects("order-1")
+    bakery.portone.approve(bakery.opens_window("order-1"), webhook=False)
+    own = bakery.opens_window("order-2")
+
+    bakery.lands(imp_uid=own, merchant_uid="order-1", imp_success="false", error_msg=CLOSED)
+    run_worker(until=lambda: bakery.notifications()[0].settled_at is not None)
+
+    assert "payment.abandoned" not in bakery.told("order-1")
+    assert bakery.order("order-1").status != "failed"
+
+
+def test_a_claim_is_told_once_for_an_order(bakery: Cast, run_worker: Work) -> None:
+    """Many landings about one order make one event."""
+    bakery.expects("order-1")
+    imp_uid = bakery.opens_window("order-1")
+    for _ in range(5):
+        bakery.lands(imp_uid=imp_uid, merchant_uid="order-1", imp_success="false", error_msg=CLOSED)
+
+    run_worker(until=lambda: all(note.settled_at for note in bakery.notifications()))
+
+    assert [event.type for event in bakery.published()] == ["payment.abandoned"]
+
+
+def test_ten_claims_a_minute_at_most(bakery: Cast, run_worker: Work) -> None:
+    """A flood of claims over many registered orders reaches the merchant at ten a minute."""
+    for number in range(14):
+        bakery.expects(f"order-{number}")
+        bakery.lands(merchant_uid=f"order-{number}", imp_success="false", error_msg=CLOSED)
+
+    run_worker(until=lambda: len(bakery.published()) == 10 and orders_asked(bakery) >= 14)
+    run_worker()
+
+    assert len(bakery.published()) == 10
+    with inside(bakery.merchant.schema_name):
+        assert Order.objects.exclude(claimed_at=None).count() == 10
+
+
+@pytest.mark.parametrize("silence", [503, 401])
+def test_silence_tells_no_claim(bakery: Cast, run_worker: Work, silence: int) -> None:
+    """While PortOne does not answer, a redirect's word is not told either."""
+    bakery.expects("order-1")
+    bakery.portone.faults.add(Fault(kind="status", status=silence))
+
+    bakery.lands(merchant_uid="order-1", imp_success="false", error_msg=CLOSED)
+    run_worker()
+
+    assert bakery.published() == []
+
+
+def test_a_verified_failure_supersedes_its_claim(bakery: Cast, run_worker: Work) -> None:
+    """When PortOne confirms the failure later, the second event names the one that it replaces."""
+    bakery.expects("order-1")
+    imp_uid = bakery.opens_window("order-1")
+    bakery.lands(imp_uid=imp_uid, merchant_uid="order-1", imp_success="false", error_msg=CLOSED)
+    run_worker(until=lambda: len(bakery.told("order-1")) == 1)
+
+    bakery.portone.fail(imp_uid)
+    run_worker(until=lambda: len(bakery.told("order-1")) == 2)
+
+    claimed, verified = bakery.events("order-1")
+    assert [claimed["type"], verified["type"]] == ["payment.abandoned", "payment.declined"]
+    assert verified["supersedes"] == claimed["id"]
+
+
+def test_a_reversed_deposit_is_told_once(bakery: Cast, run_worker: Work, make_due: Callable[[], None]) -> None:
+    """After a deposit was undone the account waits again; looking once more is no news."""
+    imp_uid = bakery.opens_window("order-1", pay_method="vbank")
+    steps = (bakery.portone.issue_account, bakery.portone.deposit, bakery.portone.undo_deposit)
+    for number, step in enumerate(steps, start=1):
+        step(imp_uid)
+        bakery.is_called_about(imp_uid, "order-1", status=bakery.portone.payment(imp_uid).status)
+        run_worker(until=lambda number=number: len(bakery.told("order-1")) >= number)
+        make_due()
+    run_worker()
+    make_due()
+    run_worker()
+
+    assert bakery.told("order-1") == [
+        "payment.virtual_account.issued",
+        "payment.paid",
+        "payment.virtual_account.deposit_reversed",
+    ]
