@@ -3,6 +3,7 @@
 from django.urls import path
 
 from config.health import healthz, readyz
+from results.views.confirm import confirm_payment
 from results.views.landing import landing
 from results.views.result_page import result_page, result_return, result_status
 from results.views.webhook import webhook
@@ -12,6 +13,7 @@ urlpatterns = [
     path("readyz", readyz),
     path("webhook/<str:webhook_key>", webhook, name="webhook"),
     path("m/<str:browser_key>/complete", landing, name="landing"),
+    path("m/<str:browser_key>/confirm", confirm_payment, name="confirm"),
     path("r/<str:opaque>", result_page, name="result_page"),
     path("r/<str:opaque>/status", result_status, name="result_status"),
     path("r/<str:opaque>/return", result_return, name="result_return"),

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from decimal import Decimal
 from email.message import Message
 from enum import StrEnum
 from typing import Any, Self
@@ -33,6 +34,7 @@ NAMES = {
     "cancellation_id": ("cancellation_id",),
     "event": ("event",),
     "order_token": ("pw_order",),
+    "amount": ("amount",),
 }
 FLAGS = ("imp_success", "success", "imp_status")
 MISSING = ("", "null", "undefined")
@@ -42,6 +44,7 @@ IDENTIFIERS = frozenset(NAMES["imp_uid"] + NAMES["merchant_uid"])
 NAMED = "|".join([*FLAGS, *(name for names in NAMES.values() for name in names), "m_redirect_url"])
 JOINT, FOLD = re.compile(rf"\?(?=(?:{NAMED})=)"), re.compile(rf"&(?=(?:{NAMED})=)")
 LENGTHS = {
+    "amount": 32,
     "error_code": 64,
     "error_message": 900,
     "status": 32,
@@ -77,6 +80,7 @@ class Claim:
     error_code: str | None = None
     error_message: str | None = None
     order_token: str | None = None
+    amount: str | None = None
     problems: tuple[str, ...] = ()
 
     @property
@@ -154,7 +158,7 @@ def _read_body(content_type: str, body: bytes, problems: list[str]) -> list[tupl
     if not text.lstrip().startswith(("{", "[", '"')) and "json" not in content_type.lower():
         return _unfold(parse_qsl(text.strip(), keep_blank_values=True))
     try:
-        fields = json.loads(text)
+        fields = json.loads(text, parse_float=Decimal)  # an amount must not pass through a float
     except (ValueError, RecursionError):
         if TOO_LONG not in problems:  # else it was we who cut it
             problems.append("The body is not JSON, although it looks so; send a JSON object or a form.")
@@ -196,6 +200,8 @@ def _text(fields: Mapping[str, Any], names: Iterable[str]) -> str | None:
     for name in names:
         value = fields.get(name)
         if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        if isinstance(value, Decimal) and name == "amount":  # the only thing that may be a fraction
             value = str(value)
         if isinstance(value, str):
             return value.strip()

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.processes import Installation, Merchant, installed, merchant_of
+from tests.faults.merchants import Merchant, merchant_of
+from tests.faults.processes import Installation, installed
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,8 @@ from contextlib import ExitStack
 import pytest
 
 from deploy.demo.mischief import Fault
-from tests.faults.processes import Installation, Merchant, Process, wait_until
+from tests.faults.merchants import Merchant
+from tests.faults.processes import Installation, Process, wait_until
 
 pytestmark = pytest.mark.xdist_group("faults")
 

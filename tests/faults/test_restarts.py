@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from deploy.demo.mischief import Fault
-from tests.faults.processes import Installation, Merchant, wait_until
+from tests.faults.merchants import Merchant
+from tests.faults.processes import Installation, wait_until
 
 pytestmark = pytest.mark.xdist_group("faults")
 

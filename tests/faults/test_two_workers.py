@@ -22,7 +22,8 @@ from results.management.commands.worker import conninfo
 from results.models import Event, Payment
 from results.publish import publish_snapshot, register_order
 from tenants.routing import Route, find_mode, inside
-from tests.faults.processes import Installation, Merchant, wait_until
+from tests.faults.merchants import Merchant
+from tests.faults.processes import Installation, wait_until
 
 pytestmark = pytest.mark.xdist_group("faults")
 
