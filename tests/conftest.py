@@ -31,10 +31,10 @@ Work = Callable[..., None]
 
 
 class GroupScheduling(LoadScopeScheduling):
-    """Sends the tests that kill, which share what they kill, to one process, and each other test to any."""
+    """Keeps together the tests that kill, which share what they kill, and those of a browser; the others go anywhere."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "faults" if "tests/faults/" in nodeid else nodeid
+        return next((folder for folder in ("tests/faults/", "tests/browser/") if folder in nodeid), nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -18,9 +18,12 @@ FLAGS = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all tests, from CHROMIUM or the path; without one the tests are skipped."""
+    """One Chromium for the tests of a file, from CHROMIUM or the path; without one they are skipped.
+
+    Not for the whole run: while it is open its loop counts as running, and asynchronous tests could not run theirs.
+    """
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if chromium is None:
         pytest.skip("no chromium here: install it, or name it in CHROMIUM")
