@@ -31,7 +31,7 @@ Work = Callable[..., None]
 
 
 class GroupScheduling(LoadScopeScheduling):
-    """Keeps together the tests that kill, which share what they kill, and those of a browser; the others go anywhere."""
+    """Keeps together the tests that kill, which share what they kill, and those of a browser; others go anywhere."""
 
     def _split_scope(self, nodeid: str) -> str:
         return next((folder for folder in ("tests/faults/", "tests/browser/") if folder in nodeid), nodeid)
