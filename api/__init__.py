@@ -1,0 +1,1 @@
+"""The merchant's REST API, and only that."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 import structlog
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI
-from ninja.errors import AuthenticationError, ValidationError
+from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 log = structlog.get_logger()
 
@@ -58,6 +58,10 @@ def install(api: NinjaAPI) -> None:
             return answer(Problem(422, "unknown_field", f"There is no field {field!r}; leave it out.", field=field))
         message = str(first["msg"]).removeprefix("Value error, ")
         return answer(Problem(422, "invalid_field", f"{field or 'The body'}: {message}.", field=field or None))
+
+    @api.exception_handler(HttpError)
+    def unreadable(request: HttpRequest, error: HttpError) -> HttpResponse:
+        return answer(Problem(error.status_code, "unreadable", "The body cannot be read; send a JSON object."))
 
     @api.exception_handler(Exception)
     def unforeseen(request: HttpRequest, error: Exception) -> HttpResponse:

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from api.app import api
 from config.health import healthz, readyz
 from results.views.confirm import confirm_payment
 from results.views.landing import landing
@@ -11,6 +12,7 @@ from results.views.webhook import webhook
 urlpatterns = [
     path("healthz", healthz),
     path("readyz", readyz),
+    path("api/v1/", api.urls),
     path("webhook/<str:webhook_key>", webhook, name="webhook"),
     path("m/<str:browser_key>/complete", landing, name="landing"),
     path("m/<str:browser_key>/confirm", confirm_payment, name="confirm"),

@@ -39,6 +39,10 @@ log = structlog.get_logger()
 SETTLED_WELL: Final = (PaymentStatus.PAID, PaymentStatus.PARTIALLY_CANCELLED)
 
 
+class PriceIsSettled(Exception):
+    """An order that was paid cannot get another amount."""
+
+
 @dataclass(frozen=True, slots=True)
 class News:
     """One change of one payment, ready to be frozen."""
@@ -74,15 +78,23 @@ def register_order(
     money: Money,
     at: datetime,
     expires_at: datetime | None = None,
+    name: str = "",
+    return_url: str = "",
     metadata: dict[str, Any] | None = None,
 ) -> Order:
-    """Write down what the merchant expects, and judge again what already came for this order."""
+    """Write down what the merchant expects, and judge again what already came for this order.
+
+    The same again changes nothing. Raises PriceIsSettled when another amount comes after the first was paid.
+    """
     with transaction.atomic():
         order = lock_order(route.mode, merchant_uid, at=at)
+        known = expected_of(order)
+        if known is not None and known.money != money and order.payments.filter(money_moved=True).exists():
+            raise PriceIsSettled("the order has been paid; its amount cannot change any more")
         order.expected_amount, order.expected_currency = money.amount, money.currency
         order.expected_exponent, order.expected_source = money.exponent, "orders_api"
         order.registered_at, order.expires_at = order.registered_at or at, expires_at
-        order.metadata = metadata or {}
+        order.name, order.return_url, order.metadata = name, return_url, metadata or {}
         order.save()
         for payment in order.payments.select_for_update().exclude(snapshot=None).order_by("first_seen_at"):
             snapshot = Snapshot.from_json(payment.snapshot or {})

@@ -31,6 +31,8 @@ class Order(models.Model):
     registered_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
     claimed_at = models.DateTimeField(null=True, help_text="when a claim of this order was told; once only")
+    name = models.CharField(max_length=80, blank=True, help_text="what is bought, for people")
+    return_url = models.TextField(blank=True, help_text="one of the registered ones; empty: the first")
     metadata = models.JSONField(default=dict)
     created_at = models.DateTimeField()
 

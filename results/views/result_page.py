@@ -99,7 +99,7 @@ def result_return(request: HttpRequest, opaque: str) -> HttpResponse:
 
 def return_address(shown: Shown, *, at: datetime) -> str:
     """Return where the shop's button leads: signed if the payment may be disclosed or is not settled yet."""
-    url, payment = shown.route.return_urls[0], shown.payment
+    payment, url = shown.payment, return_url_of(shown)
     if shown.page.discloses and payment:
         claims = ReturnClaims(
             status=payment.status,
@@ -114,6 +114,12 @@ def return_address(shown: Shown, *, at: datetime) -> str:
     else:
         return url
     return sign_return(url, claims, key=return_key(shown.route), at=at, nonce=secrets.token_hex(8))
+
+
+def return_url_of(shown: Shown) -> str:
+    """Return where customers go back to: the order's choice while it is still registered, else the first."""
+    chosen = shown.payment.order.return_url if shown.payment and shown.page.discloses else ""
+    return chosen if chosen in shown.route.return_urls else shown.route.return_urls[0]
 
 
 def return_key(route: Route) -> ReturnKey:
@@ -238,7 +244,7 @@ def context_of(shown: Shown, *, opaque: str, language: Language, at: datetime) -
         "page_address": f"/r/{opaque}" if opaque else None,
         "status_address": f"/r/{opaque}/status" if opaque else None,
         "return_address": (f"/r/{opaque}/return" if opaque else urls[0]) if urls else None,
-        "return_host": urlsplit(urls[0]).hostname if urls else None,
+        "return_host": urlsplit(return_url_of(shown)).hostname if urls else None,
     }
 
 

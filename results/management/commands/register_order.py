@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from results.core.claim import MERCHANT_UID_LENGTH, UNPRINTABLE
 from results.core.money import MAX_MINOR, Money, exponent_of, written
 from results.management.merchant_options import add_merchant_options, read_merchant
-from results.publish import register_order
+from results.publish import PriceIsSettled, register_order
 from tenants.routing import inside
 
 
@@ -34,6 +34,9 @@ class Command(BaseCommand):
             raise CommandError(f"--order: give 1 to {MERCHANT_UID_LENGTH} printable characters")
         route = read_merchant(merchant, mode)
         money = Money(amount, currency, exponent)
-        with inside(route.schema):
-            register_order(route, merchant_uid=order, money=money, at=datetime.now(UTC))
+        try:
+            with inside(route.schema):
+                register_order(route, merchant_uid=order, money=money, at=datetime.now(UTC))
+        except PriceIsSettled as error:
+            raise CommandError(f"--amount: {error}") from error
         self.stdout.write(f"{order}: {written(money)} expected")
