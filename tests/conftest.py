@@ -175,7 +175,7 @@ def test_bakery(database: dict[str, Merchant], portone: Simulator, web: str) -> 
 def run_worker(database: Any, portone: Simulator) -> Work:
     """Let a worker do what is due: `run_worker()` until nothing is, `run_worker(until=...)` until that holds."""
 
-    def run(until: Callable[[], bool] | None = None, *, seconds: float = 10) -> None:
+    def run(until: Callable[[], bool] | None = None, *, seconds: float = 40) -> None:
         asyncio.run(_work(until, seconds))
 
     return run

@@ -76,10 +76,11 @@ class Cast:
         return httpx.get(f"{self.redirect_url}?{urlencode(said)}", trust_env=False)
 
     def events(self, order: str = "") -> list[dict[str, Any]]:
-        return self.shop.events(order=order)
+        """Return the events that the shop heard and verified, each once, by sequence: callbacks may overtake others."""
+        return sorted(self.shop.events(order=order), key=lambda event: event["sequence"] or 0)
 
     def told(self, order: str = "") -> list[str]:
-        """Return the types of the events that the shop heard and verified, in order of arrival."""
+        """Return the types of those events."""
         return [event["type"] for event in self.events(order)]
 
     def rows(self, model: type[Any]) -> list[Any]:

@@ -33,6 +33,7 @@ def quiet(installation: Installation, bakery: Merchant, florist: Merchant) -> It
     """The installation without processes or faults, before the test and after it."""
     yield installation
     installation.kill_everything()
+    installation.start_database()  # a story that failed half-way may have left it stopped
     installation.portone.faults.clear()
     for merchant in (bakery, florist):
         merchant.shop.faults.clear()

@@ -27,7 +27,7 @@ from deploy.demo.simulator import running as running_simulator
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
-def wait_until(true: Callable[[], object], *, seconds: float = 15, what: str = "") -> None:
+def wait_until(true: Callable[[], object], *, seconds: float = 60, what: str = "") -> None:
     """Wait for the world outside; raise TimeoutError when it does not come about."""
     ends = time.monotonic() + seconds
     while not true():
@@ -58,7 +58,7 @@ class Process:
         lines = (json.loads(line) for line in self.said.splitlines() if line.startswith("{"))
         return [line for line in lines if line.get("level") in ("error", "critical")]
 
-    def wait_for_line(self, event: str, *, seconds: float = 20) -> None:
+    def wait_for_line(self, event: str, *, seconds: float = 60) -> None:
         def said_it() -> bool:
             if self.running.poll() is not None:
                 raise RuntimeError(f"the process ended before it said {event}:\n{self.said}")
@@ -130,7 +130,7 @@ class Installation:
     def start_web(self) -> Process:
         bind = self.web_url.removeprefix("http://")
         web = self.start("serve", "--bind", bind, "--workers", "1", "--threads", "4")
-        wait_until(lambda: self.is_ready(), seconds=20, what="a ready web process")
+        wait_until(lambda: self.is_ready(), seconds=60, what="a ready web process")
         return web
 
     def start_worker(self) -> Process:

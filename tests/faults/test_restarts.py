@@ -68,7 +68,7 @@ def test_outage_of_the_database_refuses_and_recovers(quiet: Installation, bakery
 def test_callback_during_a_restart_is_recorded(quiet: Installation, bakery: Merchant) -> None:
     """A callback that is answered while the database is away is written down when it is back, not made again."""
     worker, _ = quiet.start_worker(), quiet.start_web()
-    bakery.shop.faults.add(Fault(kind="latency", seconds=1.5, where=("callback",), who="restart-record", times=1))
+    bakery.shop.faults.add(Fault(kind="latency", seconds=6, where=("callback",), who="restart-record", times=1))
     bakery.is_called_about(bakery.is_paid("restart-record"), "restart-record")
     bakery.shop.wait_for(1, order="restart-record")
 
@@ -76,7 +76,7 @@ def test_callback_during_a_restart_is_recorded(quiet: Installation, bakery: Merc
     wait_until(lambda: worker.lines("attempts_not_recorded"), what="an attempt that could not be recorded")
     quiet.start_database()
 
-    wait_until(lambda: bakery.deliveries("restart-record") == [(True, 1)], seconds=18, what="the record")
+    wait_until(lambda: bakery.deliveries("restart-record") == [(True, 1)], what="the record")
     assert len(bakery.shop.received(order="restart-record")) == 1
 
 

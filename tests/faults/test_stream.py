@@ -15,7 +15,7 @@ pytestmark = pytest.mark.xdist_group("faults")
 
 PAYMENTS, KILLS = 40, 5
 STREAM_SECONDS = 15.0
-LEASE_AND_ROOM = 45
+LEASE_AND_ROOM = 90
 Action = tuple[float, Callable[[], object]]
 
 

@@ -210,7 +210,7 @@ def test_two_workers_tell_one_story(quiet: Installation, bakery: Merchant) -> No
     with ThreadPoolExecutor(16) as portone:
         answers = set(portone.map(lambda imp_uid: bakery.is_called_about(imp_uid, "twice"), payments * 25))
         list(portone.map(partial(bakery.portone.cancel, amount=100), payments * 5))
-    wait_until(lambda: quiet.duties == 0, seconds=40, what="an empty queue")
+    wait_until(lambda: quiet.duties == 0, what="an empty queue")
 
     assert answers == {200}
     events = bakery.events("twice")

@@ -151,12 +151,12 @@ class Shop:
             for memory in (self._acted, self._newest, self._versions, self._fulfilled):
                 memory.clear()
 
-    def wait_for(self, count: int, *, order: str = "", timeout: float = 10.0) -> list[Received]:
+    def wait_for(self, count: int, *, order: str = "", timeout: float = 30.0) -> list[Received]:
         """Block until so many callbacks arrived; raise TimeoutError otherwise. For tests."""
         self.wait_until(lambda: len(self.received(order=order)) >= count, timeout=timeout)
         return self.received(order=order)
 
-    def wait_until(self, true: Callable[[], object], *, timeout: float = 10.0) -> None:
+    def wait_until(self, true: Callable[[], object], *, timeout: float = 30.0) -> None:
         """Block until something is true of this shop; raise TimeoutError otherwise. For tests."""
         with self._changed:
             if not self._changed.wait_for(true, timeout):

@@ -86,7 +86,7 @@ class Outbox:
         with self._changed:
             return list(self._done)
 
-    def wait_for(self, count: int, *, timeout: float = 5.0) -> list[Webhook]:
+    def wait_for(self, count: int, *, timeout: float = 30.0) -> list[Webhook]:
         """Block until so many webhooks were sent; raise TimeoutError otherwise. For tests."""
         with self._changed:
             if not self._changed.wait_for(lambda: len(self._done) >= count, timeout):
