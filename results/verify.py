@@ -1,13 +1,9 @@
-"""Ask PortOne whether it is true. Read, let go, ask, then write.
+"""Find out whether it is true: read what is due, let go, ask PortOne, then write what follows from the answers.
 
-What is due for one merchant and mode is asked together: each payment once, and in live mode up to 100 of them in one
-call. Only the single look-up sees test payments, so test mode asks one by one, and live mode never follows up a
-payment that a batch did not hold, but for one last look (fact: PortOne V1 API document, include_sandbox).
+What is due for one merchant and mode is asked together, each payment once.
 """
 
-import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -16,6 +12,7 @@ from django.conf import settings
 from django.db import transaction
 
 from results import duties
+from results.ask import Answer, Answered, Round, ask
 from results.claims import Told, may_tell_claim, publish_claim
 from results.core.classify import MONEY_STATES, read_status
 from results.core.freshness import is_ahead
@@ -25,16 +22,10 @@ from results.core.words import PaymentStatus
 from results.duties import Taken
 from results.models import Order, Payment, Verification
 from results.portone import (
-    Access,
     Found,
-    PaymentUnknown,
     PortOne,
-    PortOneError,
-    PortOneRefused,
-    keep_token,
     open_access,
 )
-from results.portone.client import BATCH, KeepToken
 from results.publish import publish_snapshot
 from results.questions import Question, Reason, count_unknown, gather, read_reasons, settle
 from tenants.fields import new_id
@@ -44,36 +35,7 @@ from tenants.routing import CUT_OFF, Route, Threads
 log = structlog.get_logger()
 
 RAW_KEPT: Final = timedelta(days=30)
-SINGLES_AT_ONCE: Final = 8
-LAST_START: Final = 4.0  # seconds into a round: with its own deadline a question still ends within its lease
 TOO_MANY_CLAIMS: Final = timedelta(minutes=1)
-Answer = Verification.Answer
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A question with its answer. `found` is empty unless the answer is FOUND."""
-
-    question: Question
-    kind: Verification.Question
-    answer: Verification.Answer
-    asked_at: datetime
-    answered_at: datetime
-    found: tuple[Found, ...] = ()
-    detail: str = ""
-
-    @property
-    def reasons(self) -> Sequence[Reason]:
-        return self.question.reasons
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """What one merchant and mode asks PortOne now."""
-
-    route: Route
-    access: Access
-    questions: tuple[Question, ...]
 
 
 async def verify(portone: PortOne, threads: Threads, route: Route, taken: Sequence[Taken]) -> None:
@@ -99,88 +61,6 @@ def prepare(route: Route, taken: Sequence[Taken], *, at: datetime) -> Round | No
         duties.put_off({duty.id: at + after_refusal(duty.tries) for duty in waiting})
         return None
     return Round(route, open_access(credential, route.open_vault()), tuple(questions))
-
-
-async def ask(portone: PortOne, threads: Threads, round_: Round) -> tuple[list[Answered], list[Question]]:
-    """Ask PortOne; return the answers, and the questions whose turn came too late for their lease.
-
-    Nothing is locked and no transaction is open meanwhile.
-    """
-    route, access = round_.route, round_.access
-    begun = asyncio.get_running_loop().time()
-    unasked: list[Question] = []
-
-    async def share_token(token: str, expires_at: datetime) -> None:
-        await threads.run(
-            "public", keep_token, access.credential_id, route.open_vault(), token=token, expires_at=expires_at
-        )
-
-    orders = [question for question in round_.questions if question.imp_uid is None]
-    alone = [
-        question for question in round_.questions if question.imp_uid and (question.last_look or not route.livemode)
-    ]
-    together = [question for question in round_.questions if question.imp_uid and question not in alone]
-    if len(together) == 1:
-        alone, together = alone + together, []
-    turn = asyncio.Semaphore(SINGLES_AT_ONCE)
-
-    async def one(question: Question) -> list[Answered]:
-        async with turn:
-            if asyncio.get_running_loop().time() - begun > LAST_START:
-                unasked.append(question)
-                return []
-            started = datetime.now(UTC)
-            try:
-                found, kind = await _look_up(portone, access, route, question, share_token)
-            except PortOneError as error:
-                kind = Verification.Question.SINGLE if question.imp_uid else Verification.Question.FIND_ALL
-                return [_unanswered(question, kind, error, started)]
-            return [Answered(question, kind, Answer.FOUND, started, datetime.now(UTC), found)]
-
-    async def many(questions: list[Question]) -> list[Answered]:
-        started = datetime.now(UTC)
-        imp_uids = [question.imp_uid or "" for question in questions]
-        try:
-            found = await portone.payments(access, imp_uids, keep_token=share_token)
-        except PortOneError as error:
-            return [_unanswered(question, Verification.Question.BATCH, error, started) for question in questions]
-        return [_from_batch(question, found, started) for question in questions]
-
-    batches = [together[start : start + BATCH] for start in range(0, len(together), BATCH)]
-    answers = await asyncio.gather(*map(one, orders + alone), *map(many, batches))
-    return [answer for some in answers for answer in some], unasked
-
-
-async def _look_up(
-    portone: PortOne, access: Access, route: Route, question: Question, share_token: KeepToken
-) -> tuple[tuple[Found, ...], Verification.Question]:
-    if question.imp_uid is None:
-        found = await portone.find_all(access, question.merchant_uid or "", keep_token=share_token)
-        if not found:
-            raise PaymentUnknown("PortOne knows no payment of this order")
-        return tuple(found), Verification.Question.FIND_ALL
-    include_sandbox = question.last_look or not route.livemode
-    one = await portone.payment(access, question.imp_uid, include_sandbox=include_sandbox, keep_token=share_token)
-    return (one,), Verification.Question.SINGLE
-
-
-def _from_batch(question: Question, found: dict[str, Found | None], started: datetime) -> Answered:
-    imp_uid = question.imp_uid or ""
-    one = found.get(imp_uid)
-    answer = Answer.FOUND if one else Answer.UNAVAILABLE if imp_uid in found else Answer.UNKNOWN
-    kind, now = Verification.Question.BATCH, datetime.now(UTC)
-    return Answered(question, kind, answer, started, now, (one,) if one else ())
-
-
-def _unanswered(question: Question, kind: Verification.Question, error: PortOneError, started: datetime) -> Answered:
-    match error:
-        case PaymentUnknown():
-            answer = Answer.UNKNOWN
-        case PortOneRefused():
-            answer = Answer.REFUSED
-        case _:
-            answer = Answer.UNAVAILABLE
-    return Answered(question, kind, answer, started, datetime.now(UTC), detail=str(error)[:300])
 
 
 def conclude(route: Route, answers: Sequence[Answered], unasked: Sequence[Question] = (), *, at: datetime) -> None:

@@ -21,18 +21,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from results.core.target import Refused, Target
-from results.core.verdict import AttemptError, Reply
-from results.outbound import (
+from results.address_guard import (
     ForbiddenAddress,
-    GuardedClient,
     GuardedResolver,
-    OutboundFault,
     SystemResolver,
-    check_target,
     guarded_connector,
     guarded_socket,
 )
+from results.core.target import Refused, Target
+from results.core.verdict import AttemptError, Reply
+from results.outbound import GuardedClient, OutboundFault, check_target
 
 pytestmark = pytest.mark.asyncio
 
