@@ -14,7 +14,7 @@ from results.core.claim import Claim
 from results.core.failures import Failure, classify_failure, event_type_for
 from results.core.ids import encode
 from results.core.result import view_claim
-from results.core.words import Cause, EventType, OrderStatus, PaymentStatus, Verified
+from results.core.words import Cause, EventType, PaymentStatus, Verified
 from results.models import Order, Payment
 from results.publish import News, tell
 from tenants.routing import Route
@@ -46,11 +46,14 @@ def publish_claim(route: Route, claim: Claim, *, at: datetime) -> Told:
 
 
 def may_tell_claim(order: Order, *, at: datetime) -> bool:
-    """Say whether a claim about this order may reach the merchant at all."""
+    """Say whether a claim about this order may reach the merchant at all.
+
+    The payments are asked, not the roll-up: one under review leaves an order as if nothing had come.
+    """
     is_open = order.expires_at is None or at < order.expires_at
     if order.registered_at is None or not is_open or order.claimed_at is not None:
         return False
-    return order.status in (OrderStatus.REGISTERED, OrderStatus.PENDING)
+    return not order.payments.exclude(status=PaymentStatus.PENDING).exists()
 
 
 def _claims_of_last_minute(route: Route, *, at: datetime) -> int:
