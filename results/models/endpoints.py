@@ -1,17 +1,11 @@
 """Where the merchant hears us."""
 
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from tenants.fields import SealedField, id_field, mode_field
-
-
-class EndpointQuerySet(models.QuerySet["Endpoint"]):
-    def hearing(self) -> Self:
-        """Endpoints that requests are made to now."""
-        return self.filter(paused_at=None, disabled_at=None)
 
 
 class Endpoint(models.Model):
@@ -25,8 +19,6 @@ class Endpoint(models.Model):
     created_at = models.DateTimeField()
     paused_at = models.DateTimeField(null=True)
     disabled_at = models.DateTimeField(null=True)
-
-    objects = EndpointQuerySet.as_manager()
 
     def __str__(self) -> str:
         return self.url

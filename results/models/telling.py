@@ -1,6 +1,6 @@
 """What was concluded, who is to hear it, and each try to tell them."""
 
-from typing import ClassVar, Self
+from typing import ClassVar
 from uuid import UUID
 
 from django.db import models
@@ -32,12 +32,6 @@ class Event(models.Model):
         return f"{self.type} #{self.sequence}"
 
 
-class DeliveryQuerySet(models.QuerySet["Delivery"]):
-    def undelivered(self) -> Self:
-        """Deliveries that are still owed."""
-        return self.filter(delivered_at=None, given_up_at=None)
-
-
 class Delivery(models.Model):
     """One event that one endpoint is to hear."""
 
@@ -48,8 +42,6 @@ class Delivery(models.Model):
     tries = models.IntegerField(default=0, help_text="number of the newest attempt")
     delivered_at = models.DateTimeField(null=True)
     given_up_at = models.DateTimeField(null=True)
-
-    objects = DeliveryQuerySet.as_manager()
 
     class Meta:
         constraints: ClassVar = [

@@ -20,11 +20,13 @@ FLAGS = (
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for the tests of a file, from CHROMIUM or the path; without one they are skipped.
+    """One Chromium for the tests of a file, from CHROMIUM or the path; without one they are skipped, but never in CI.
 
     Not for the whole run: while it is open its loop counts as running, and asynchronous tests could not run theirs.
     """
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    if chromium is None and "CI" in os.environ:
+        pytest.fail("CI needs Chromium for these tests: apt-get install chromium")
     if chromium is None:
         pytest.skip("no chromium here: install it, or name it in CHROMIUM")
     with sync_playwright() as playwright:
