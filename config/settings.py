@@ -46,6 +46,8 @@ globals().update(env.email_url("EMAIL_URL", default="console:"))
 CLAIM_DELAY = env.duration("CLAIM_DELAY", default=timedelta(seconds=30), hint="such as 30s")
 DEPOSIT_GRACE = env.duration("DEPOSIT_GRACE", default=timedelta(minutes=10), hint="such as 10m")
 
+SWEEP_INTERVAL = env.duration("SWEEP_INTERVAL", default=timedelta(minutes=5), hint="such as 5m")
+
 # Database: schema per merchant (django-tenants).
 EMBEDDED_DATABASE = not (os.environ.get("DATABASE_URL") or os.environ.get("DATABASE_URL_FILE"))
 if EMBEDDED_DATABASE and DEVELOPMENT:

@@ -77,11 +77,25 @@ def put_off(when: Mapping[int, datetime]) -> None:
 
 def owe_question(*, merchant: UUID, mode: str, lane: UUID, payment: UUID, due_at: datetime) -> None:
     """See to it that a payment is asked about; one that already is keeps the earlier time."""
+    _owe_once("ask", merchant, mode, lane, payment, due_at)
+
+
+def owe_sweep(*, merchant: UUID, mode: str, lane: UUID, due_at: datetime) -> None:
+    """See to it that a mode is swept; one that already is keeps the earlier time."""
+    _owe_once("sweep", merchant, mode, lane, lane, due_at)
+
+
+def owe_preparation(*, merchant: UUID, mode: str, lane: UUID, order: UUID, due_at: datetime) -> None:
+    """See to it that PortOne is told an order's amount; one that already is keeps the earlier time."""
+    _owe_once("prepare", merchant, mode, lane, order, due_at)
+
+
+def _owe_once(kind: str, merchant: UUID, mode: str, lane: UUID, reference: UUID, due_at: datetime) -> None:
     _run(
         "INSERT INTO public.tenants_duty (kind, merchant, mode, lane, reference, due_at, tries)"
-        " VALUES ('ask', %s, %s, %s, %s, %s, 0) ON CONFLICT (reference) WHERE kind = 'ask'"
-        " DO UPDATE SET due_at = LEAST(tenants_duty.due_at, EXCLUDED.due_at)",
-        [merchant, mode, lane, payment, due_at],
+        f" VALUES ('{kind}', %s, %s, %s, %s, %s, 0) ON CONFLICT (reference) WHERE kind = '{kind}'"
+        " DO UPDATE SET due_at = LEAST(tenants_duty.due_at, EXCLUDED.due_at)",  # noqa: S608  our own words
+        [merchant, mode, lane, reference, due_at],
     )
 
 

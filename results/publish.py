@@ -20,6 +20,7 @@ from results.core.classify import Expected, Judgement, Surroundings, classify, i
 from results.core.ids import encode
 from results.core.money import Money
 from results.core.result import (
+    Notice,
     OrderView,
     PaymentView,
     Previous,
@@ -289,6 +290,24 @@ def _freeze(route: Route, order: Order, payment: Payment, news: News, *, at: dat
         supersedes=news.supersedes,
         body=freeze(result.envelope()),
     )
+
+
+def announce(route: Route, type: EventType, data: dict[str, Any], *, at: datetime) -> Event:
+    """Tell news that concern no order, such as `{"account": {...}}`, to the endpoints that subscribe to them."""
+    id_ = new_id()
+    notice = Notice(
+        id=encode("evt", id_),
+        type=type,
+        created_at=at,
+        livemode=route.livemode,
+        merchant=encode("mer", route.merchant_id),
+        data=data,
+    )
+    event = Event(id=id_, mode=route.mode, type=type, created_at=at, body=freeze(notice.envelope()))
+    with transaction.atomic():
+        event.save(force_insert=True)
+        owe_deliveries(route, event, at=at)
+    return event
 
 
 def owe_deliveries(route: Route, event: Event, *, at: datetime) -> None:

@@ -107,11 +107,14 @@ def rows_of(merchant: Merchant) -> int:
 def tables_of(merchant: Merchant) -> list[sql.Identifier]:
     """Return a merchant's tables, children first."""
     first = ("attempt", "delivery", "event", "endpointsecret", "endpoint", "verification", "notification")
-    return [sql.Identifier(merchant.schema_name, f"results_{name}") for name in (*first, "payment", "order")]
+    return [
+        sql.Identifier(merchant.schema_name, f"results_{name}")
+        for name in (*first, "payment", "order", "reconciliation")
+    ]
 
 
 def empty(merchants: dict[str, Merchant]) -> None:
-    public = ("duty", "credential", "merchantkey", "apikey", "auditentry")
+    public = ("duty", "credential", "merchantkey", "apikey", "auditentry", "takenpayment", "unmappedfailure")
     everything = [table for merchant in merchants.values() for table in tables_of(merchant)]
     everything += [sql.Identifier("public", f"tenants_{name}") for name in public]
     with connection.cursor() as cursor:

@@ -95,6 +95,37 @@ class Result:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """News that concern no order: of the account, an endpoint or a claim. `data` has one key, which says of which."""
+
+    id: str
+    type: EventType
+    created_at: datetime
+    livemode: bool
+    merchant: str
+    data: dict[str, Any]
+
+    def envelope(self) -> dict[str, Any]:
+        """Return the event in the order of a Result's fields; those that need an order are null."""
+        return {
+            "id": self.id,
+            "object": "event",
+            "spec": SPEC,
+            "type": self.type,
+            "created_at": written_time(self.created_at),
+            "livemode": self.livemode,
+            "merchant": self.merchant,
+            "sequence": None,
+            "previous": None,
+            "cause": None,
+            "late": False,
+            "supersedes": None,
+            "data": self.data,
+            "links": {},
+        }
+
+
 def freeze(envelope: dict[str, Any]) -> bytes:
     """Return the bytes that are signed and sent, on every attempt the same."""
     return json.dumps(envelope, ensure_ascii=False, separators=(",", ":")).encode()

@@ -3,6 +3,7 @@
 from results.models.arrivals import Notification, Verification
 from results.models.endpoints import Endpoint, EndpointSecret
 from results.models.money import Order, Payment
+from results.models.reconciliation import Reconciliation
 from results.models.telling import Attempt, Delivery, Event
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "Notification",
     "Order",
     "Payment",
+    "Reconciliation",
     "Verification",
 ]

@@ -57,6 +57,7 @@ class Verification(models.Model):
         SINGLE = "single", "one payment"
         BATCH = "batch", "up to 100 payments"
         FIND_ALL = "find_all", "every payment of an order"
+        LIST = "list", "a page of a sweep"
 
     class Answer(models.TextChoices):
         FOUND = "found", "found"

@@ -30,7 +30,10 @@ class Order(models.Model):
     expected_source = models.CharField(max_length=12, blank=True)
     registered_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
+    statements = models.JSONField(default=dict, help_text="what other sources say is expected, by source")
+    prepared_at = models.DateTimeField(null=True, help_text="when PortOne was last told the amount")
     claimed_at = models.DateTimeField(null=True, help_text="when a claim of this order was told; once only")
+    waited_at = models.DateTimeField(null=True, help_text="when it was told that PortOne does not answer; once only")
     name = models.CharField(max_length=80, blank=True, help_text="what is bought, for people")
     return_url = models.TextField(blank=True, help_text="one of the registered ones; empty: the first")
     metadata = models.JSONField(default=dict)
@@ -42,6 +45,7 @@ class Order(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["claimed_at"], name="order_claim_told", condition=~models.Q(claimed_at=None)),
+            models.Index(fields=["waited_at"], name="order_wait_told", condition=~models.Q(waited_at=None)),
         ]
 
     def __str__(self) -> str:
@@ -66,6 +70,16 @@ class Payment(models.Model):
     fingerprint = models.TextField(blank=True)
     observed_at = models.DateTimeField(null=True, help_text="when the question that is applied was sent")
     first_seen_at = models.DateTimeField()
+    taken_at = models.DateTimeField(null=True, help_text="since when it is this merchant's among those of its account")
+    most_cancelled = models.DecimalField(
+        max_digits=30,
+        decimal_places=6,
+        default=0,
+        help_text="the most that PortOne ever said is cancelled; major units",
+    )
+    doubts = models.SmallIntegerField(default=0, help_text="answers in a row whose cancelled amount had shrunk")
+    resolution = models.JSONField(null=True, help_text="how a member ended a review: decision, reason, at, accepted")
+    unheard_since = models.DateTimeField(null=True, help_text="paid then, found by a sweep, and nothing ever arrived")
     # What the newest event said: the `previous` of the next, and what a correction supersedes.
     told_status = models.CharField(max_length=19, choices=STATUSES, blank=True)
     told_type = models.CharField(max_length=48, blank=True)
@@ -80,6 +94,9 @@ class Payment(models.Model):
                 condition=models.Q(imp_uid=None),
                 name="one_claimed_payment_of_an_order",
             ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["unheard_since"], name="payment_unheard", condition=~models.Q(unheard_since=None)),
         ]
 
     def __str__(self) -> str:

@@ -27,6 +27,9 @@ class Event(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["order", "sequence"], name="event_sequence_once_in_an_order"),
         ]
+        indexes: ClassVar = [
+            models.Index(fields=["created_at"], name="event_of_a_claim", condition=models.Q(type__startswith="claim.")),
+        ]
 
     def __str__(self) -> str:
         return f"{self.type} #{self.sequence}"

@@ -1,5 +1,6 @@
 """Who the merchants are, and the public rows that every merchant's flow shares."""
 
+from tenants.models.account import TakenPayment, UnmappedFailure
 from tenants.models.audit import AuditEntry
 from tenants.models.credential import Credential
 from tenants.models.duty import Duty
@@ -19,5 +20,7 @@ __all__ = [
     "MerchantKey",
     "MerchantMode",
     "RouteKey",
+    "TakenPayment",
+    "UnmappedFailure",
     "User",
 ]

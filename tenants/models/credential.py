@@ -23,11 +23,19 @@ class Credential(models.Model):
     token = SealedField(null=True)
     token_expires_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
+    account = models.BinaryField(max_length=32, null=True, help_text="digest of key and tier: one PortOne account")
+    # How asking goes. Refused or silent, PortOne is only probed until it answers again.
+    refused_at = models.DateTimeField(null=True, help_text="since when PortOne refuses these keys")
+    paused_until = models.DateTimeField(null=True, help_text="no question before this moment, then one probe")
+    pauses = models.SmallIntegerField(default=0, help_text="pauses in a row; each is longer")
+    spent_until = models.DateTimeField(null=True, help_text="until when the questions asked so far use the budget up")
+    slowed_until = models.DateTimeField(null=True, help_text="PortOne said 429: fewer questions until then")
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["merchant", "mode"], name="one_credential_for_a_mode"),
         ]
+        indexes: ClassVar = [models.Index(fields=["account"], name="credential_of_account")]
 
     def __str__(self) -> str:
         return f"PortOne keys of {self.merchant_id} {self.mode}"

@@ -17,7 +17,10 @@ class Duty(models.Model):
 
     class Kind(models.TextChoices):
         VERIFY = "verify", "verify a notification"
+        SIFT = "sift", "verify a notification that nothing speaks for"
         ASK = "ask", "ask about a payment again"
+        SWEEP = "sweep", "read what PortOne's list shows"
+        PREPARE = "prepare", "announce an order's amount to PortOne"
         DELIVER = "deliver", "make a delivery for the first time"
         REDELIVER = "redeliver", "make a delivery again"
 
@@ -39,6 +42,12 @@ class Duty(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["reference"], condition=models.Q(kind="ask"), name="a_payment_is_asked_about_once"
+            ),
+            models.UniqueConstraint(
+                fields=["reference"], condition=models.Q(kind="sweep"), name="a_mode_is_swept_once_at_a_time"
+            ),
+            models.UniqueConstraint(
+                fields=["reference"], condition=models.Q(kind="prepare"), name="an_order_is_prepared_once_at_a_time"
             ),
         ]
 

@@ -17,6 +17,13 @@ class Policy(models.TextChoices):
     STRICT = "strict", "strict"
 
 
+class ConfirmPolicy(models.TextChoices):
+    """What PortOne's confirm process hears when we cannot say: an unknown order, or no database."""
+
+    OPEN = "open", "approve"
+    CLOSED = "closed", "refuse"
+
+
 class Language(models.TextChoices):
     KOREAN = "ko", "한국어"
     ENGLISH = "en", "English"
@@ -86,6 +93,9 @@ class MerchantMode(models.Model):
     merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="modes")
     mode = mode_field()
     policy = models.CharField(max_length=6, choices=Policy.choices, default=Policy.OPEN)
+    confirm_policy = models.CharField(max_length=6, choices=ConfirmPolicy.choices, default=ConfirmPolicy.OPEN)
+    prepares = models.BooleanField(default=False, help_text="announce registered amounts to PortOne; live mode only")
+    reads_prepared = models.BooleanField(default=False, help_text="read back what the shop announced to PortOne itself")
     return_urls = ArrayField(models.TextField(), default=list, blank=True)
     origins = ArrayField(models.TextField(), default=list, blank=True)
 
