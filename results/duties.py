@@ -35,6 +35,12 @@ TAKE_SQL: Final = TAKE.format(
     union=" UNION ALL ".join(f"SELECT id FROM {kind}" for kind in KINDS),  # noqa: S608  our own constants
 )
 
+OWE_ONCE: Final = """
+INSERT INTO public.tenants_duty (kind, merchant, mode, lane, reference, due_at, tries)
+VALUES ('{kind}', %s, %s, %s, %s, %s, 0)
+ON CONFLICT (reference) WHERE kind = '{kind}' DO UPDATE SET due_at = LEAST(tenants_duty.due_at, EXCLUDED.due_at)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Taken:
@@ -91,12 +97,7 @@ def owe_preparation(*, merchant: UUID, mode: str, lane: UUID, order: UUID, due_a
 
 
 def _owe_once(kind: str, merchant: UUID, mode: str, lane: UUID, reference: UUID, due_at: datetime) -> None:
-    _run(
-        "INSERT INTO public.tenants_duty (kind, merchant, mode, lane, reference, due_at, tries)"
-        f" VALUES ('{kind}', %s, %s, %s, %s, %s, 0) ON CONFLICT (reference) WHERE kind = '{kind}'"
-        " DO UPDATE SET due_at = LEAST(tenants_duty.due_at, EXCLUDED.due_at)",  # noqa: S608  our own words
-        [merchant, mode, lane, reference, due_at],
-    )
+    _run(OWE_ONCE.format(kind=kind), [merchant, mode, lane, reference, due_at])
 
 
 def owe_deliveries(*, merchant: UUID, mode: str, deliveries: Sequence[tuple[UUID, UUID]], due_at: datetime) -> None:
