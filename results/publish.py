@@ -7,7 +7,8 @@ version of its own; an older one changes nothing, and the same news is told once
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
@@ -38,6 +39,8 @@ from tenants.routing import Route
 log = structlog.get_logger()
 
 SETTLED_WELL: Final = (PaymentStatus.PAID, PaymentStatus.PARTIALLY_CANCELLED)
+DOUBTS: Final = 2  # answers that are not believed; the third is
+DOUBT_WAIT: Final = timedelta(seconds=2)
 
 
 class PriceIsSettled(Exception):
@@ -141,22 +144,58 @@ def _apply(
     at: datetime,
 ) -> None:
     """Judge, write the payment, and tell what is new. Both rows are locked."""
+    if is_doubtful(payment, snapshot):
+        payment.doubts += 1
+        payment.save(update_fields=["doubts"])
+        _owe_question(route, payment, due_at=at + DOUBT_WAIT)
+        return
     others = list(order.payments.exclude(id=payment.id))
-    judgement = classify(snapshot, _surroundings(route, order, payment, others, named_by_claim), at=at)
+    judgement = classify(snapshot, _surroundings(route, order, payment, snapshot, others, named_by_claim), at=at)
     payment.snapshot, payment.observed_at = snapshot.as_json(), snapshot.asked_at
-    rests_on_claim = payment.judgement.get("verified") == Verified.CLAIMED
-    if not (rests_on_claim and judgement.status == PaymentStatus.PENDING):
+    if not has_shrunk(payment, snapshot):
+        payment.most_cancelled, payment.doubts = str(snapshot.cancel_amount), 0
+    told_as = payment.judgement.get("verified")
+    if not (told_as == Verified.CLAIMED and judgement.status == PaymentStatus.PENDING):
         _write(order, payment, judgement, others)
-        if news := _news(payment, judgement, snapshot, others, cause, rests_on_claim=rests_on_claim):
+        if news := _news(payment, judgement, snapshot, others, cause, told_as=told_as):
             payment.fingerprint = judgement.fingerprint
             tell(route, order, payment, news, at=at)
+            _look_after(route, judgement, others, at=at)
     payment.save()
     order.save()
     _owe_next_question(route, payment, snapshot, judgement, at=at)
 
 
+def is_doubtful(payment: Payment, snapshot: Snapshot) -> bool:
+    """Say whether an answer takes a cancellation back, which PortOne has to repeat before it is believed."""
+    return has_shrunk(payment, snapshot) and payment.doubts < DOUBTS
+
+
+def has_shrunk(payment: Payment, snapshot: Snapshot) -> bool:
+    return snapshot.cancel_amount < Decimal(payment.most_cancelled)
+
+
+def is_asked_twice_more(payment: Payment) -> bool:
+    """Say whether the newest answer was doubted, so that the payment is to be asked about again."""
+    return payment.doubts > 0 and not has_shrunk(payment, Snapshot.from_json(payment.snapshot or {}))
+
+
+def _look_after(route: Route, judgement: Judgement, others: list[Payment], *, at: datetime) -> None:
+    """Ask again about those that were duplicates of a payment which holds no money any more."""
+    if judgement.status in SETTLED_WELL:
+        return
+    for other in others:
+        if other.imp_uid and EventType.REVIEW_DUPLICATE in other.judgement.get("reviewed", ()):
+            _owe_question(route, other, due_at=at)
+
+
 def _surroundings(
-    route: Route, order: Order, payment: Payment, others: list[Payment], named_by_claim: bool
+    route: Route,
+    order: Order,
+    payment: Payment,
+    snapshot: Snapshot,
+    others: list[Payment],
+    named_by_claim: bool,
 ) -> Surroundings:
     return Surroundings(
         livemode=route.livemode,
@@ -166,6 +205,8 @@ def _surroundings(
         already_paid=any(other.status in SETTLED_WELL for other in others),
         grace=settings.DEPOSIT_GRACE,
         was_paid=payment.told_status == PaymentStatus.PAID or payment.told_type == EventType.DEPOSIT_REVERSED,
+        has_shrunk=has_shrunk(payment, snapshot),
+        accepted=frozenset((payment.resolution or {}).get("accepted", ())),
     )
 
 
@@ -185,6 +226,7 @@ def as_json(judgement: Judgement) -> dict[str, Any]:
         "mismatches": [asdict(mismatch) for mismatch in judgement.mismatches],
         "final": judgement.final,
         "flags": sorted(judgement.flags),
+        "reviewed": list(judgement.reviewed),
     }
 
 
@@ -193,7 +235,7 @@ def summarise(payments: Iterable[Payment]) -> tuple[OrderStatus, list[str]]:
     rows = list(payments)
     verified = [row for row in rows if row.snapshot]
     flags = {flag for row in rows for flag in row.judgement.get("flags", ())}
-    if any(row.status == PaymentStatus.REVIEW for row in rows):
+    if any(row.status == PaymentStatus.REVIEW and not row.resolution for row in rows):
         flags.add(Flag.REVIEW)
     return roll_up(PaymentStatus(row.status) for row in verified or rows), sorted(flags)
 
@@ -205,7 +247,7 @@ def _news(
     others: list[Payment],
     cause: Cause,
     *,
-    rests_on_claim: bool,
+    told_as: str | None,
 ) -> News | None:
     """Return what the merchant does not know yet; None for the same news, and for mere waiting."""
     if judgement.fingerprint == payment.fingerprint or judgement.status == PaymentStatus.PENDING:
@@ -217,7 +259,7 @@ def _news(
         and earlier is not None
         and earlier.told_status in (PaymentStatus.FAILED, PaymentStatus.EXPIRED)
     )
-    corrects = late or (earlier is payment and rests_on_claim) or (earlier is not None and earlier is claimed)
+    corrects = late or cause == Cause.ORDER_REGISTERED or told_as == Verified.CLAIMED or earlier is claimed
     view = view_judgement(
         judgement,
         snapshot,
@@ -325,6 +367,10 @@ def owe_deliveries(route: Route, event: Event, *, at: datetime) -> None:
     )
 
 
+def _owe_question(route: Route, payment: Payment, *, due_at: datetime) -> None:
+    duties.owe_question(merchant=route.merchant_id, mode=route.mode, lane=route.lane, payment=payment.id, due_at=due_at)
+
+
 def _owe_next_question(
     route: Route, payment: Payment, snapshot: Snapshot, judgement: Judgement, *, at: datetime
 ) -> None:
@@ -340,6 +386,4 @@ def _owe_next_question(
     if due_at is None:
         duties.no_question(payment.id)
     else:
-        duties.owe_question(
-            merchant=route.merchant_id, mode=route.mode, lane=route.lane, payment=payment.id, due_at=due_at
-        )
+        _owe_question(route, payment, due_at=due_at)

@@ -26,7 +26,7 @@ from results.portone import (
     PortOne,
     open_access,
 )
-from results.publish import publish_snapshot
+from results.publish import DOUBT_WAIT, is_asked_twice_more, publish_snapshot
 from results.questions import Question, Reason, count_unknown, gather, read_reasons, settle
 from tenants.fields import new_id
 from tenants.models import Credential
@@ -165,6 +165,8 @@ def _ask_payment_again_at(reason: Reason, payments: Sequence[Payment], *, at: da
     payment = payments[0] if payments else reason.payment
     if payment is None or payment.snapshot is None:
         return None
+    if is_asked_twice_more(payment):
+        return at + DOUBT_WAIT
     account = Snapshot.from_json(payment.snapshot).virtual_account
     return next_question(
         PaymentStatus(payment.status),

@@ -5,7 +5,7 @@ both of an issued virtual account and of a window that was merely opened. A chec
 `review`, never into a success. Silence does not come here at all: no answer means no Snapshot.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -43,6 +43,10 @@ class Surroundings:
     already_paid: bool
     grace: timedelta
     was_paid: bool = False
+    conflict: bool = False  # two sources expect different amounts
+    names_other: str | None = None  # the order that the payment's own signed token is for, if not this one
+    has_shrunk: bool = False  # the cancelled amount is less than PortOne said before, and stays so
+    accepted: frozenset[str] = frozenset()  # what a member looked at and let pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,7 @@ class Judgement:
     failure: Failure | None = None
     flags: frozenset[Flag] = field(default_factory=frozenset)
     cancellation_ids: tuple[str, ...] = ()
+    reviewed: tuple[EventType, ...] = ()  # every reason for a person's eye, also those that a member let pass
 
     @property
     def cancelled(self) -> int:
@@ -103,8 +108,13 @@ class Judgement:
 
     @property
     def fingerprint(self) -> str:
-        """What makes two judgements the same news: status, reason, cancelled amount, cancellation ids."""
-        return "|".join((self.status, self.event_type, self.verified, str(self.cancelled), *self.cancellation_ids))
+        """What makes two judgements the same news: status, reason, cancelled amount, cancellation ids.
+
+        Under review it is news, too, that money has moved: an account is deposited.
+        """
+        moved = ("moved",) if self.status == PaymentStatus.REVIEW and self.money_moved else ()
+        said = (self.status, self.event_type, self.verified, str(self.cancelled))
+        return "|".join((*said, *self.cancellation_ids, *moved))
 
 
 def is_sale(snapshot: Snapshot) -> bool:
@@ -116,11 +126,12 @@ def classify(snapshot: Snapshot, around: Surroundings, *, at: datetime) -> Judge
     """Return what became of the payment, as far as this answer tells."""
     status = read_status(snapshot, grace=around.grace, at=at)
     amounts, checks, mismatches = check_six_ways(snapshot, around, status)
-    reviewed = review_of(checks, around) if status in MONEY_STATES else None
+    reviewed = tuple(reviews_of(checks, around, snapshot)) if status in MONEY_STATES else ()
+    open_review = next((reason for reason in reviewed if reason not in around.accepted), None)
     failure = failure_of(snapshot) if status == PaymentStatus.FAILED else None
     return Judgement(
-        status=PaymentStatus.REVIEW if reviewed else status,
-        event_type=reviewed or event_type_of(status, snapshot, failure, was_paid=around.was_paid),
+        status=PaymentStatus.REVIEW if open_review else status,
+        event_type=open_review or event_type_of(status, snapshot, failure, was_paid=around.was_paid),
         verified=verification_of(checks, around.expected),
         checks=checks,
         money_moved=money_has_moved(snapshot, status),
@@ -130,6 +141,7 @@ def classify(snapshot: Snapshot, around: Surroundings, *, at: datetime) -> Judge
         failure=failure,
         flags=flags_of(checks, around, snapshot, status),
         cancellation_ids=tuple(entry.id for entry in snapshot.cancellations),
+        reviewed=reviewed,
     )
 
 
@@ -142,12 +154,18 @@ def read_status(snapshot: Snapshot, *, grace: timedelta, at: datetime) -> Paymen
         case "paid":
             return PaymentStatus.PAID
         case "cancelled":
-            return PaymentStatus.CANCELLED
+            return PaymentStatus.PAID if contradicts_itself(snapshot) else PaymentStatus.CANCELLED
         case "failed":
             return PaymentStatus.FAILED
         case "ready":
             return _read_ready(snapshot, grace=grace, at=at)
     return PaymentStatus.PENDING  # new words of PortOne may come: not final, ask again
+
+
+def contradicts_itself(snapshot: Snapshot) -> bool:
+    """Say whether a payment is called cancelled, yet was paid and nothing of it came back."""
+    was_paid = snapshot.paid_at is not None and snapshot.amount > 0
+    return snapshot.status == "cancelled" and was_paid and snapshot.cancel_amount == 0
 
 
 def _read_ready(snapshot: Snapshot, *, grace: timedelta, at: datetime) -> PaymentStatus:
@@ -181,18 +199,26 @@ def check_six_ways(
     if paid is not None and cancelled is None:
         amount = Check.FAIL
         mismatches.append(Mismatch("cancelled", None, str(snapshot.cancel_amount)))
+    if around.names_other is not None:
+        mismatches.append(Mismatch("order", around.names_other, snapshot.merchant_uid))
     livemode = Check.PASS if snapshot.sandbox != around.livemode else Check.FAIL
     if livemode == Check.FAIL:
         mismatches.append(Mismatch("livemode", around.livemode, not snapshot.sandbox))
     checks = Checks(
         account=Check.PASS,
-        order=Check.PASS if expected or around.named_by_claim else Check.SKIPPED,
+        order=_check_order(around),
         amount=amount,
         currency=currency,
         livemode=livemode,
         uniqueness=Check.FAIL if around.already_paid and money_has_moved(snapshot, status) else Check.PASS,
     )
     return _amounts(snapshot, status, paid, cancelled), checks, tuple(mismatches)
+
+
+def _check_order(around: Surroundings) -> Check:
+    if around.names_other is not None:
+        return Check.FAIL
+    return Check.PASS if around.expected or around.named_by_claim else Check.SKIPPED
 
 
 def _exact(value: Decimal, currency: str) -> Money | None:
@@ -219,19 +245,22 @@ def money_has_moved(snapshot: Snapshot, status: PaymentStatus) -> bool:
     return False
 
 
-def review_of(checks: Checks, around: Surroundings) -> EventType | None:
-    """Return why money needs a person's eye, the gravest reason first."""
+def reviews_of(checks: Checks, around: Surroundings, snapshot: Snapshot) -> Iterator[EventType]:
+    """Yield why money needs a person's eye, the gravest reason first."""
     if checks.livemode == Check.FAIL:
-        return EventType.REVIEW_LIVEMODE
+        yield EventType.REVIEW_LIVEMODE
+    if checks.order == Check.FAIL:
+        yield EventType.REVIEW_ORDER
     if checks.currency == Check.FAIL:
-        return EventType.REVIEW_CURRENCY
+        yield EventType.REVIEW_CURRENCY
     if checks.amount == Check.FAIL:
-        return EventType.REVIEW_AMOUNT
+        yield EventType.REVIEW_AMOUNT
+    if around.has_shrunk or contradicts_itself(snapshot):
+        yield EventType.REVIEW_ANOMALY
     if around.expected is None and around.strict:
-        return EventType.REVIEW_UNKNOWN_ORDER
+        yield EventType.REVIEW_UNKNOWN_ORDER
     if checks.uniqueness == Check.FAIL:
-        return EventType.REVIEW_DUPLICATE
-    return None
+        yield EventType.REVIEW_DUPLICATE
 
 
 def failure_of(snapshot: Snapshot) -> Failure:
@@ -278,6 +307,8 @@ def flags_of(checks: Checks, around: Surroundings, snapshot: Snapshot, status: P
     flags = set()
     if checks.uniqueness == Check.FAIL:
         flags.add(Flag.DUPLICATE_PAYMENT)
+    if around.conflict:
+        flags.add(Flag.EXPECTED_CONFLICT)
     ends = around.expected.expires_at if around.expected else None
     if status == PaymentStatus.PAID and ends and snapshot.paid_at and snapshot.paid_at > ends:
         flags.add(Flag.ORDER_EXPIRED)

@@ -71,12 +71,7 @@ class Payment(models.Model):
     observed_at = models.DateTimeField(null=True, help_text="when the question that is applied was sent")
     first_seen_at = models.DateTimeField()
     taken_at = models.DateTimeField(null=True, help_text="since when it is this merchant's among those of its account")
-    most_cancelled = models.DecimalField(
-        max_digits=30,
-        decimal_places=6,
-        default=0,
-        help_text="the most that PortOne ever said is cancelled; major units",
-    )
+    most_cancelled = models.TextField(default="0", help_text="the most that PortOne said is cancelled; major units")
     doubts = models.SmallIntegerField(default=0, help_text="answers in a row whose cancelled amount had shrunk")
     resolution = models.JSONField(null=True, help_text="how a member ended a review: decision, reason, at, accepted")
     unheard_since = models.DateTimeField(null=True, help_text="paid then, found by a sweep, and nothing ever arrived")
