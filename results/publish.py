@@ -25,6 +25,7 @@ from results.core.result import (
     OrderView,
     PaymentView,
     Previous,
+    Resolution,
     Result,
     freeze,
     view_judgement,
@@ -41,6 +42,7 @@ log = structlog.get_logger()
 SETTLED_WELL: Final = (PaymentStatus.PAID, PaymentStatus.PARTIALLY_CANCELLED)
 DOUBTS: Final = 2  # answers that are not believed; the third is
 DOUBT_WAIT: Final = timedelta(seconds=2)
+ACCEPTED, REJECTED = "accepted", "rejected"
 
 
 class PriceIsSettled(Exception):
@@ -150,13 +152,15 @@ def _apply(
         _owe_question(route, payment, due_at=at + DOUBT_WAIT)
         return
     others = list(order.payments.exclude(id=payment.id))
-    judgement = classify(snapshot, _surroundings(route, order, payment, snapshot, others, named_by_claim), at=at)
+    judgement = classify(snapshot, surroundings(route, order, payment, snapshot, others, named_by_claim), at=at)
     payment.snapshot, payment.observed_at = snapshot.as_json(), snapshot.asked_at
     if not has_shrunk(payment, snapshot):
         payment.most_cancelled, payment.doubts = str(snapshot.cancel_amount), 0
+    if is_other_matter(payment, judgement):
+        payment.resolution = None
     told_as = payment.judgement.get("verified")
     if not (told_as == Verified.CLAIMED and judgement.status == PaymentStatus.PENDING):
-        _write(order, payment, judgement, others)
+        write(order, payment, judgement, others)
         if news := _news(payment, judgement, snapshot, others, cause, told_as=told_as):
             payment.fingerprint = judgement.fingerprint
             tell(route, order, payment, news, at=at)
@@ -164,6 +168,20 @@ def _apply(
     payment.save()
     order.save()
     _owe_next_question(route, payment, snapshot, judgement, at=at)
+
+
+def is_other_matter(payment: Payment, judgement: Judgement) -> bool:
+    """Say whether what a member rejected is no longer what is to be looked at."""
+    resolution = resolution_of(payment)
+    return (
+        resolution is not None
+        and resolution.decision == REJECTED
+        and judgement.event_type != payment.judgement.get("type")
+    )
+
+
+def resolution_of(payment: Payment) -> Resolution | None:
+    return Resolution.from_json(payment.resolution) if payment.resolution else None
 
 
 def is_doubtful(payment: Payment, snapshot: Snapshot) -> bool:
@@ -189,7 +207,7 @@ def _look_after(route: Route, judgement: Judgement, others: list[Payment], *, at
             _owe_question(route, other, due_at=at)
 
 
-def _surroundings(
+def surroundings(
     route: Route,
     order: Order,
     payment: Payment,
@@ -210,7 +228,7 @@ def _surroundings(
     )
 
 
-def _write(order: Order, payment: Payment, judgement: Judgement, others: list[Payment]) -> None:
+def write(order: Order, payment: Payment, judgement: Judgement, others: list[Payment]) -> None:
     payment.status = judgement.status
     payment.money_moved = payment.money_moved or judgement.money_moved
     payment.judgement = as_json(judgement)
@@ -269,7 +287,7 @@ def _news(
     )
     return News(
         type=judgement.event_type,
-        view=replace(view, money_moved=payment.money_moved),
+        view=replace(view, money_moved=payment.money_moved, resolution=resolution_of(payment)),
         cause=_cause(payment, judgement, cause, late=late),
         late=late,
         supersedes=earlier.told_event if earlier and corrects else None,

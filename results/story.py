@@ -17,7 +17,7 @@ from results.core.claim import IMP_UID, UNPRINTABLE, Claim
 from results.core.classify import Amounts, Checks, Mismatch
 from results.core.ids import decode, encode
 from results.core.money import Money
-from results.core.result import Previous
+from results.core.result import Previous, Resolution
 from results.core.snapshot import Snapshot
 from results.core.story import (
     ArrivalPart,
@@ -176,6 +176,7 @@ def _payment(payment: Payment) -> PaymentPart:
         said=_said(payment.snapshot),
         observed_at=payment.observed_at,
         first_seen_at=payment.first_seen_at,
+        resolution=Resolution.from_json(payment.resolution) if payment.resolution else None,
     )
 
 

@@ -6,10 +6,10 @@ milliseconds; what is not known is null, never 0 and never "".
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 from results.core.classify import Amounts, Checks, Expected, Judgement, Mismatch
 from results.core.failures import Failure
@@ -31,6 +31,19 @@ class OrderView:
 
 
 @dataclass(frozen=True, slots=True)
+class Resolution:
+    """How a member ended a review: `accepted` lets the money count, `rejected` does not."""
+
+    decision: str
+    reason: str
+    at: datetime
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> Self:
+        return cls(kept["decision"], kept["reason"], datetime.fromisoformat(kept["at"]))
+
+
+@dataclass(frozen=True, slots=True)
 class PaymentView:
     """The payment's part of a result. A claimed payment has no snapshot."""
 
@@ -46,6 +59,7 @@ class PaymentView:
     failure: Failure | None
     snapshot: Snapshot | None
     first_seen_at: datetime
+    resolution: Resolution | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +192,7 @@ def _payment(payment: PaymentView, order: OrderView) -> dict[str, Any]:
         "provider": _provider(snapshot, order.id),
         "method": _method(snapshot),
         "failure": _failure(payment.failure),
+        "resolution": _resolution(payment.resolution),
         "cancellations": list(_cancellations(snapshot)) if snapshot else [],
         "times": _times(snapshot, payment.first_seen_at),
         "receipt_url": snapshot.receipt_url if snapshot else None,
@@ -224,6 +239,12 @@ def _failure(failure: Failure | None) -> dict[str, Any] | None:
         "confidence": failure.confidence,
         "raw": {"source": failure.raw_source, "code": failure.raw_code, "message": failure.raw_message},
     }
+
+
+def _resolution(resolution: Resolution | None) -> dict[str, Any] | None:
+    if resolution is None:
+        return None
+    return {"decision": resolution.decision, "reason": resolution.reason, "at": written_time(resolution.at)}
 
 
 def _cancellations(snapshot: Snapshot) -> Iterable[dict[str, Any]]:

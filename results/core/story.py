@@ -12,7 +12,7 @@ from typing import Any
 
 from results.core.classify import Amounts, Checks, Mismatch
 from results.core.money import Money
-from results.core.result import Previous, written_time
+from results.core.result import Previous, Resolution, written_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,7 @@ class PaymentPart:
     said: Said | None
     observed_at: datetime | None
     first_seen_at: datetime
+    resolution: Resolution | None = None
 
 
 @dataclass(frozen=True, slots=True)

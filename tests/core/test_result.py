@@ -199,6 +199,7 @@ DEPOSIT_EVENT = """
         }
       },
       "failure": null,
+      "resolution": null,
       "cancellations": [],
       "times": {
         "started_at": "2026-11-20T04:58:11.000Z",

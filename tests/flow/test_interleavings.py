@@ -54,7 +54,7 @@ PENDING, AWAITING, PAID, PARTIAL, CANCELLED, FAILED, EXPIRED, REVIEW = PaymentSt
 HOLDING = (PAID, PARTIAL)
 ENVELOPE = "id,object,spec,type,created_at,livemode,merchant,sequence,previous,cause,late,supersedes,data,links"
 PAYMENT = (
-    "id,version,status,money_moved,final,amount,verification,provider,method,failure,cancellations,times,receipt_url,"
+    "id,version,status,money_moved,final,amount,verification,provider,method,failure,resolution,cancellations,times,receipt_url,"
     "metadata,customer"
 )
 

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
 
-from results.core.ids import encode
 from results.core.money import Money, MoneyError, to_minor, written
 from results.core.story import (
     ArrivalPart,
@@ -25,11 +24,10 @@ from results.core.story import (
     Said,
     Story,
 )
-from results.management.merchant_options import read_merchant
+from results.management.merchant_options import add_search_options, read_search
 from results.models import Verification
 from results.story import tell_story
-from tenants.fields import Mode
-from tenants.models import Duty, Merchant
+from tenants.models import Duty
 from tenants.routing import Route, inside
 
 WIDTH: Final = 100
@@ -60,28 +58,18 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("id", help="imp_…, pay_…, evt_… or the shop's own order number")
-        parser.add_argument("--merchant", help="mer_…; may be left out when there is one merchant only")
-        parser.add_argument("--mode", choices=Mode.values, help="may be left out when one mode only knows the id")
+        add_search_options(parser)
         parser.add_argument("--json", action="store_true", help="one line of JSON on standard output, times in UTC")
 
     def handle(self, *, id: str, merchant: str | None, mode: str | None, **options: Any) -> None:
-        merchant = merchant or the_only_merchant()
-        routes = [read_merchant(merchant, each) for each in ([mode] if mode else Mode.values)]
-        stories = [story for route in routes if (story := ask_story(route, id))]
+        stories = [story for route in read_search(merchant, mode) if (story := ask_story(route, id))]
         if not stories:
-            where = f"{routes[0].name}, {mode or 'either'} mode"
-            raise CommandError(f"ID: {clean(id)} is unknown to {where}; see whether --merchant and --mode are its own")
+            raise CommandError(f"ID: nobody knows {clean(id)}; see whether it, --merchant and --mode are right")
         if len(stories) > 1:
-            raise CommandError(f"--mode: {clean(id)} is known in both modes; say live or test")
+            places = ", ".join(f"--merchant {story.merchant} --mode {story.mode}" for story in stories[:5])
+            raise CommandError(f"ID: {clean(id)} is known in several places; say which one: {places}")
         story = stories[0]
         self.stdout.write(json.dumps(story.as_json(), ensure_ascii=False) if options["json"] else draw(story))
-
-
-def the_only_merchant() -> str:
-    merchants = list(Merchant.objects.ready().filter(closed_at=None).values_list("id", flat=True)[:2])
-    if len(merchants) != 1:
-        raise CommandError("--merchant: say which one, by the id that begins with mer_")
-    return encode("mer", merchants[0])
 
 
 def ask_story(route: Route, id: str) -> Story | None:
@@ -138,6 +126,8 @@ def payment_lines(payment: PaymentPart) -> list[str]:
         lines += row("  mismatch  ", f"{one.field}: expected {shown(one.expected)}, found {shown(one.actual)}")
     if reason := REVIEWS.get(payment.type):
         lines += row("  because   ", reason)
+    if resolution := payment.resolution:
+        lines += row("  resolved  ", f"{resolution.decision} {time(resolution.at)}: {clean(resolution.reason)}")
     return lines
 
 
