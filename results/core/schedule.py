@@ -17,6 +17,7 @@ UNSETTLED = _seconds(2, 5, 15, MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 6 * HOUR, 
 UNKNOWN = _seconds(2, 15, MINUTE, 10 * MINUTE)
 UNAVAILABLE = _seconds(2, 5, 15, MINUTE, 5 * MINUTE, 10 * MINUTE)
 REFUSED = _seconds(MINUTE, 5 * MINUTE, 10 * MINUTE)
+SILENT = _seconds(2, 5, 15)
 
 WAITING = (PaymentStatus.PENDING, PaymentStatus.FAILED, PaymentStatus.EXPIRED)
 
@@ -29,6 +30,16 @@ def after_silence(tries: int) -> timedelta:
 def after_refusal(tries: int) -> timedelta:
     """Return the wait after PortOne refused the keys; growing probes notice when they are mended."""
     return REFUSED[min(tries, len(REFUSED)) - 1]
+
+
+def pause_after_refusal(pauses: int) -> timedelta:
+    """Return how long a merchant whose keys are refused is left alone for the nth time."""
+    return REFUSED[min(pauses, len(REFUSED)) - 1]
+
+
+def pause_after_silence(pauses: int) -> timedelta:
+    """Return how long a silent PortOne is left alone for the nth time: short, for a probe is one call."""
+    return SILENT[min(pauses, len(SILENT)) - 1]
 
 
 def after_unknown(times: int) -> timedelta | None:

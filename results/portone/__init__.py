@@ -2,7 +2,7 @@
 
 from results.portone.client import Found, PortOne
 from results.portone.credentials import Access, keep_token, open_access, seal_credential
-from results.portone.errors import PaymentUnknown, PortOneError, PortOneRefused, PortOneUnavailable
+from results.portone.errors import PaymentUnknown, PortOneError, PortOneRefused, PortOneSilent, PortOneUnavailable
 
 __all__ = [
     "Access",
@@ -11,6 +11,7 @@ __all__ = [
     "PortOne",
     "PortOneError",
     "PortOneRefused",
+    "PortOneSilent",
     "PortOneUnavailable",
     "keep_token",
     "open_access",

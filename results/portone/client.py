@@ -28,7 +28,7 @@ from httpx_aiohttp import AiohttpTransport
 from results.core.claim import is_askable
 from results.core.snapshot import Snapshot
 from results.portone.credentials import Access
-from results.portone.errors import PaymentUnknown, PortOneRefused, PortOneUnavailable
+from results.portone.errors import PaymentUnknown, PortOneRefused, PortOneSilent, PortOneUnavailable
 from results.portone.parse import ILLEGIBLE, parse_payment, whole
 
 DEADLINE: Final = 15.0  # seconds; the lease of a duty is longer
@@ -125,7 +125,7 @@ class PortOne:
                     token = await self._token(access, keep_token, refused=token)
                     asked_at, reply = await self._get(access, path, query, token)
         except (httpx.HTTPError, aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise PortOneUnavailable(f"no answer ({type(error).__name__})") from error
+            raise PortOneSilent(f"no answer ({type(error).__name__})") from error
         return asked_at, _open_envelope(reply)
 
     async def _get(self, access: Access, path: str, query: Any, token: str) -> tuple[datetime, httpx.Response]:
@@ -189,9 +189,11 @@ def _open_envelope(reply: httpx.Response) -> Any:
         envelope = json.loads(reply.content, parse_float=Decimal, parse_constant=_refuse_constant)
         code = envelope["code"]
     except (KeyError, *ILLEGIBLE) as error:
-        raise PortOneUnavailable(f"HTTP {reply.status_code} without PortOne's envelope") from error
+        raise PortOneSilent(f"HTTP {reply.status_code} without PortOne's envelope") from error
     if reply.status_code == 404:
         raise PaymentUnknown("PortOne knows no such payment")
+    if reply.status_code >= 500:
+        raise PortOneSilent(f"HTTP {reply.status_code}")
     if reply.status_code not in (200, 207) or str(code) != "0":
         raise PortOneUnavailable(f"HTTP {reply.status_code}, code {str(code)[:16]}")
     return envelope.get("response")

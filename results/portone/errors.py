@@ -2,6 +2,7 @@
 
 PortOneError
 ├── PortOneUnavailable   no usable answer: ask again later
+│   └── PortOneSilent    not even a wrong one: ask less until it speaks again
 ├── PortOneRefused       the keys are refused: only the merchant can mend this
 └── PaymentUnknown       PortOne answered that it knows no such payment: ask again later, a few times
 """
@@ -13,6 +14,10 @@ class PortOneError(Exception):
 
 class PortOneUnavailable(PortOneError):
     """PortOne gave no usable answer; asking again later may help."""
+
+
+class PortOneSilent(PortOneUnavailable):
+    """PortOne did not answer at all, or something else did in its place."""
 
 
 class PortOneRefused(PortOneError):

@@ -17,7 +17,7 @@ class Duty(models.Model):
 
     class Kind(models.TextChoices):
         VERIFY = "verify", "verify a notification"
-        SIFT = "sift", "verify a notification that nothing speaks for"
+        VOUCHED = "vouched", "verify a notification that a registered order or its sender speaks for"
         ASK = "ask", "ask about a payment again"
         SWEEP = "sweep", "read what PortOne's list shows"
         PREPARE = "prepare", "announce an order's amount to PortOne"
