@@ -1,7 +1,7 @@
 """The only place that speaks to PortOne, and the only one that opens a merchant's PortOne keys."""
 
 from results.portone.client import Found, PortOne
-from results.portone.credentials import Access, keep_token, open_access, seal_credential
+from results.portone.credentials import Access, account_of, keep_token, note_account, open_access, seal_credential
 from results.portone.errors import PaymentUnknown, PortOneError, PortOneRefused, PortOneUnavailable
 
 __all__ = [
@@ -12,7 +12,9 @@ __all__ = [
     "PortOneError",
     "PortOneRefused",
     "PortOneUnavailable",
+    "account_of",
     "keep_token",
+    "note_account",
     "open_access",
     "seal_credential",
 ]
