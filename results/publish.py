@@ -16,7 +16,7 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 
-from results import duties
+from results import duties, ownership
 from results.core.classify import Expected, Judgement, Surroundings, classify, is_sale, roll_up
 from results.core.ids import encode
 from results.core.money import Money
@@ -34,6 +34,7 @@ from results.core.schedule import next_question
 from results.core.snapshot import Snapshot
 from results.core.words import Cause, EventType, Flag, OrderStatus, PaymentStatus, Verified, hears
 from results.models import Delivery, Endpoint, Event, Order, Payment
+from results.ownership import Owner, Ownership
 from tenants.fields import new_id
 from tenants.routing import Route
 
@@ -63,7 +64,11 @@ class News:
 def publish_snapshot(
     route: Route, snapshot: Snapshot, *, cause: Cause, named_by_claim: bool, at: datetime
 ) -> Payment | None:
-    """Apply one answer of PortOne; tell what is new in it. None when it is no sale, or contradicts its own past."""
+    """Apply one answer of PortOne; tell what is new in it.
+
+    None when it is no sale, contradicts its own past, or belongs to another merchant with keys of the same account,
+    of which no row is left.
+    """
     if not is_sale(snapshot):
         return None
     with transaction.atomic():
@@ -72,9 +77,16 @@ def publish_snapshot(
         if payment.order_id != order.id:
             log.error("payment_changed_its_order", payment=str(payment.id))
             return None
-        if payment.observed_at is None or snapshot.asked_at > payment.observed_at:
-            _apply(route, order, payment, snapshot, cause=cause, named_by_claim=named_by_claim, at=at)
-    return payment
+        if payment.observed_at is not None and snapshot.asked_at <= payment.observed_at:
+            return payment
+        owned = ownership.take(route, order, payment, snapshot, at=at)
+        if owned.owner is not Owner.NEIGHBOUR:
+            _apply(route, order, payment, snapshot, owned, cause=cause, named_by_claim=named_by_claim, at=at)
+            return payment
+        transaction.set_rollback(True)
+    log.warning("payment_of_a_neighbour", merchant=str(route.merchant_id), mode=route.mode, imp_uid=snapshot.imp_uid)
+    duties.no_question(payment.id)
+    return None
 
 
 def register_order(
@@ -102,10 +114,21 @@ def register_order(
         order.registered_at, order.expires_at = order.registered_at or at, expires_at
         order.name, order.return_url, order.metadata = name, return_url, metadata or {}
         order.save()
-        for payment in order.payments.select_for_update().exclude(snapshot=None).order_by("first_seen_at"):
-            snapshot = Snapshot.from_json(payment.snapshot or {})
-            _apply(route, order, payment, snapshot, cause=Cause.ORDER_REGISTERED, named_by_claim=True, at=at)
+        _judge_again(route, order, at=at)
     return order
+
+
+def _judge_again(route: Route, order: Order, *, at: datetime) -> None:
+    """Judge what already came for an order that is now registered; what nobody had taken becomes its merchant's."""
+    rows = order.payments.select_for_update().exclude(snapshot=None).order_by("first_seen_at")
+    payments = [(payment, Snapshot.from_json(payment.snapshot or {})) for payment in rows]
+    # By id, so that two merchants who register for the same payments at once never wait for each other in a ring.
+    by_id = sorted(payments, key=lambda pair: pair[1].imp_uid)
+    owned = {payment.id: ownership.take(route, order, payment, snapshot, at=at) for payment, snapshot in by_id}
+    for payment, snapshot in payments:
+        whose = owned[payment.id]
+        if whose.owner is not Owner.NEIGHBOUR:
+            _apply(route, order, payment, snapshot, whose, cause=Cause.ORDER_REGISTERED, named_by_claim=True, at=at)
 
 
 def lock_order(mode: str, merchant_uid: str, *, at: datetime) -> Order:
@@ -140,6 +163,7 @@ def _apply(
     order: Order,
     payment: Payment,
     snapshot: Snapshot,
+    owned: Ownership,
     *,
     cause: Cause,
     named_by_claim: bool,
@@ -152,7 +176,7 @@ def _apply(
         _owe_question(route, payment, due_at=at + DOUBT_WAIT)
         return
     others = list(order.payments.exclude(id=payment.id))
-    judgement = classify(snapshot, surroundings(route, order, payment, snapshot, others, named_by_claim), at=at)
+    judgement = classify(snapshot, surroundings(route, order, payment, snapshot, others, owned, named_by_claim), at=at)
     payment.snapshot, payment.observed_at = snapshot.as_json(), snapshot.asked_at
     if not has_shrunk(payment, snapshot):
         payment.most_cancelled, payment.doubts = str(snapshot.cancel_amount), 0
@@ -213,11 +237,12 @@ def surroundings(
     payment: Payment,
     snapshot: Snapshot,
     others: list[Payment],
+    owned: Ownership,
     named_by_claim: bool,
 ) -> Surroundings:
     return Surroundings(
         livemode=route.livemode,
-        strict=route.strict,
+        strict=route.strict or owned.is_open,
         expected=expected_of(order),
         named_by_claim=named_by_claim,
         already_paid=any(other.status in SETTLED_WELL for other in others),

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from results import ownership
 from results.core.classify import classify
 from results.core.ids import encode
 from results.core.result import view_judgement
@@ -77,7 +78,8 @@ def _tell(route: Route, order: Order, payment: Payment, resolution: dict[str, An
         payment.most_cancelled, payment.doubts = str(snapshot.cancel_amount), 0
     others = list(order.payments.exclude(id=payment.id))
     named = payment.judgement["checks"]["order"] == Check.PASS
-    judgement = classify(snapshot, surroundings(route, order, payment, snapshot, others, named), at=at)
+    owned = ownership.take(route, order, payment, snapshot, at=at)
+    judgement = classify(snapshot, surroundings(route, order, payment, snapshot, others, owned, named), at=at)
     write(order, payment, judgement, others)
     payment.fingerprint = judgement.fingerprint
     view = view_judgement(

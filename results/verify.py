@@ -4,6 +4,7 @@ What is due for one merchant and mode is asked together, each payment once.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -11,7 +12,7 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 
-from results import duties
+from results import duties, ownership
 from results.ask import Answer, Answered, Round, ask
 from results.claims import Told, may_tell_claim, publish_claim
 from results.core.classify import MONEY_STATES, read_status
@@ -24,6 +25,7 @@ from results.models import Order, Payment, Verification
 from results.portone import (
     Found,
     PortOne,
+    note_account,
     open_access,
 )
 from results.publish import DOUBT_WAIT, is_asked_twice_more, publish_snapshot
@@ -60,7 +62,10 @@ def prepare(route: Route, taken: Sequence[Taken], *, at: datetime) -> Round | No
         waiting = [reason.duty for question in questions for reason in question.reasons]
         duties.put_off({duty.id: at + after_refusal(duty.tries) for duty in waiting})
         return None
-    return Round(route, open_access(credential, route.open_vault()), tuple(questions))
+    access = open_access(credential, route.open_vault())
+    if credential.account is None:
+        note_account(access)
+    return Round(route, access, tuple(questions))
 
 
 def conclude(route: Route, answers: Sequence[Answered], unasked: Sequence[Question] = (), *, at: datetime) -> None:
@@ -88,7 +93,7 @@ def conclude(route: Route, answers: Sequence[Answered], unasked: Sequence[Questi
             log.error("conclusion_failed", imp_uid=answered.question.imp_uid, exc_info=error)
             later |= {reason.duty.id: at + after_refusal(reason.duty.tries) for reason in answered.reasons}
             continue
-        concluded.append(answered)
+        concluded.append(without_neighbours(route, answered, payments))
         settled += [reason for reason, moment in moments if moment is None]
         later |= {reason.duty.id: moment for reason, moment in moments if moment is not None}
     with transaction.atomic():
@@ -111,6 +116,15 @@ def publish_found(route: Route, answered: Answered, *, at: datetime) -> list[Pay
         payment = publish_snapshot(route, found.snapshot, cause=question.cause, named_by_claim=named, at=at)
         published += [payment] if payment else []
     return published
+
+
+def without_neighbours(route: Route, answered: Answered, payments: Sequence[Payment]) -> Answered:
+    """Leave out what PortOne said of another merchant's payment: of that we keep no word."""
+    if len(payments) == len(answered.found):
+        return answered
+    theirs = ownership.neighbours_among(route, [found.snapshot.imp_uid for found in answered.found])
+    ours = tuple(found for found in answered.found if found.snapshot.imp_uid not in theirs)
+    return replace(answered, found=ours, detail="another merchant's payment" if theirs else answered.detail)
 
 
 def may_show(snapshot: Snapshot, *, at: datetime) -> bool:

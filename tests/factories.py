@@ -32,6 +32,7 @@ class Cast:
     shop: Shop
     web: str
     keys: NewKeys = field(repr=False)
+    imp_key: str
     return_url: str = ""
 
     @property
@@ -39,10 +40,6 @@ class Cast:
         route = find_mode(self.merchant.id, self.mode)
         assert route is not None
         return route
-
-    @property
-    def imp_key(self) -> str:
-        return f"{self.merchant.name}-{self.mode}"
 
     def key(self, kind: str) -> RouteKey:
         return RouteKey.objects.get(merchant=self.merchant, mode=self.mode, kind=kind, works_until=None)
@@ -109,17 +106,27 @@ def make_merchant(name: str) -> Merchant:
 
 
 def set_up(
-    merchant: Merchant, mode: str, *, portone: Simulator, shop: Shop, shop_url: str, web: str, **account: Any
+    merchant: Merchant,
+    mode: str,
+    *,
+    portone: Simulator,
+    shop: Shop,
+    shop_url: str,
+    web: str,
+    imp_key: str = "",
+    **account: Any,
 ) -> Cast:
-    """Give a merchant's mode everything that a story needs."""
+    """Give a merchant's mode everything that a story needs: a PortOne account too, unless it shares `imp_key`'s."""
     at = datetime.now(UTC)
     set_policy(merchant, mode, policy="open", return_urls=[f"{shop_url}/orders/complete"], origins=[])
-    cast = Cast(merchant, mode, portone, shop, web, issue_keys(merchant, mode, actor="tests", at=at))
+    keys = issue_keys(merchant, mode, actor="tests", at=at)
+    cast = Cast(merchant, mode, portone, shop, web, keys, imp_key or f"{merchant.name}-{mode}")
     credential = Credential(id=new_id(), merchant=merchant, mode=mode, created_at=at)
     seal_credential(credential, cast.route.open_vault(), imp_key=cast.imp_key, imp_secret="not-a-secret")
     credential.save()
     notices = {"notice_url": cast.webhook_url, "test_notice_url": cast.webhook_url}
-    portone.add_account(cast.imp_key, "not-a-secret", **notices | account)
+    if not imp_key:
+        portone.add_account(cast.imp_key, "not-a-secret", **notices | account)
     secret = add_endpoint(cast, f"{shop_url}/callback")
     cast.return_url = f"{shop_url}/orders/complete"
     shop.configure(signing_secret=secret.to_text(), return_key=cast.keys.return_key, return_url=cast.return_url)

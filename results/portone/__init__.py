@@ -1,7 +1,7 @@
 """The only place that speaks to PortOne, and the only one that opens a merchant's PortOne keys."""
 
 from results.portone.client import Found, PortOne
-from results.portone.credentials import Access, keep_token, open_access, seal_credential
+from results.portone.credentials import Access, account_of, keep_token, note_account, open_access, seal_credential
 from results.portone.errors import PaymentUnknown, PortOneError, PortOneRefused, PortOneSilent, PortOneUnavailable
 
 __all__ = [
@@ -13,7 +13,9 @@ __all__ = [
     "PortOneRefused",
     "PortOneSilent",
     "PortOneUnavailable",
+    "account_of",
     "keep_token",
+    "note_account",
     "open_access",
     "seal_credential",
 ]

@@ -1,8 +1,12 @@
 """A merchant's PortOne keys and the token they bought: opened here, and only here."""
 
+import hashlib
+import hmac
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
+
+from django.conf import settings
 
 from tenants.encryption import Vault
 from tenants.models import Credential
@@ -44,6 +48,22 @@ def seal_credential(credential: Credential, vault: Vault, *, imp_key: str, imp_s
     credential.imp_key = vault.seal(imp_key.encode(), table=TABLE, field="imp_key", row=row)
     credential.imp_secret = vault.seal(imp_secret.encode(), table=TABLE, field="imp_secret", row=row)
     credential.token, credential.token_expires_at = None, None
+    credential.account = account_of(imp_key, credential.tier)
+
+
+def account_of(imp_key: str, tier: str) -> bytes:
+    """Return what names a PortOne account: the same for whoever holds its key, and no help in finding the key.
+
+    HMAC-SHA256 under a pepper that is not in the database, as with API keys.
+    """
+    pepper = hashlib.sha256(b"portone account pepper:" + settings.SECRET_KEY.encode()).digest()
+    return hmac.digest(pepper, f"{tier}\n{imp_key}".encode(), "sha256")
+
+
+def note_account(access: Access) -> None:
+    """Name the account of keys that were stored before accounts were told apart."""
+    account = account_of(access.imp_key, access.tier)
+    Credential.objects.filter(id=access.credential_id, account=None).update(account=account)
 
 
 def keep_token(credential_id: UUID, vault: Vault, *, token: str, expires_at: datetime) -> None:
