@@ -19,6 +19,7 @@ from results.portone import (
     PortOne,
     PortOneError,
     PortOneRefused,
+    PortOneSilent,
     keep_token,
 )
 from results.portone.client import BATCH, KeepToken
@@ -41,6 +42,7 @@ class Answered:
     answered_at: datetime
     found: tuple[Found, ...] = ()
     detail: str = ""
+    silent: bool = False  # nothing of PortOne answered
 
     @property
     def reasons(self) -> Sequence[Reason]:
@@ -54,6 +56,11 @@ class Round:
     route: Route
     access: Access
     questions: tuple[Question, ...]
+
+
+def goes_alone(question: Question, *, livemode: bool) -> bool:
+    """Say whether a question is a call of its own; the others go up to a hundred at a time."""
+    return question.imp_uid is None or question.last_look or not livemode
 
 
 async def ask(portone: PortOne, threads: Threads, round_: Round) -> tuple[list[Answered], list[Question]]:
@@ -71,9 +78,7 @@ async def ask(portone: PortOne, threads: Threads, round_: Round) -> tuple[list[A
         )
 
     orders = [question for question in round_.questions if question.imp_uid is None]
-    alone = [
-        question for question in round_.questions if question.imp_uid and (question.last_look or not route.livemode)
-    ]
+    alone = [one for one in round_.questions if one.imp_uid and goes_alone(one, livemode=route.livemode)]
     together = [question for question in round_.questions if question.imp_uid and question not in alone]
     if len(together) == 1:
         alone, together = alone + together, []
@@ -135,4 +140,5 @@ def _unanswered(question: Question, kind: Verification.Question, error: PortOneE
             answer = Answer.REFUSED
         case _:
             answer = Answer.UNAVAILABLE
-    return Answered(question, kind, answer, started, datetime.now(UTC), detail=str(error)[:300])
+    now, silent = datetime.now(UTC), isinstance(error, PortOneSilent)
+    return Answered(question, kind, answer, started, now, detail=str(error)[:300], silent=silent)

@@ -60,23 +60,33 @@ def spend(credential: Credential, cost: float, *, at: datetime) -> None:
         Credential.objects.filter(id=row.id).update(spent_until=budget.after(cost, at=at))
 
 
-def note_refusal(route: Route, *, at: datetime) -> bool:
-    """Pause after PortOne refused the keys; True for the first time in a row, which is to be reported."""
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """PortOne refused the keys: asking pauses, and the first refusal in a row is to be reported."""
+
+    until: datetime
+    is_first: bool
+
+
+def note_refusal(route: Route, *, at: datetime) -> Refusal:
+    """Pause after PortOne refused the keys."""
     with transaction.atomic():
         row = _lock(route)
         is_first = row.refused_at is None
         pauses = 1 if is_first else min(row.pauses + 1, MOST_PAUSES)
-        _write(row, refused_at=row.refused_at or at, pauses=pauses, paused_until=at + pause_after_refusal(pauses))
-    return is_first
+        until = at + pause_after_refusal(pauses)
+        _write(row, refused_at=row.refused_at or at, pauses=pauses, paused_until=until)
+    return Refusal(until, is_first)
 
 
-def note_silence(route: Route, *, at: datetime) -> None:
-    """Pause after PortOne did not answer at all."""
+def note_silence(route: Route, *, at: datetime) -> datetime:
+    """Pause after PortOne did not answer at all; return until when."""
     with transaction.atomic():
         row = _lock(route)
         pauses = min(row.pauses + 1, MOST_PAUSES)
         pause = pause_after_refusal(pauses) if row.refused_at else pause_after_silence(pauses)
         _write(row, pauses=pauses, paused_until=at + pause)
+    return at + pause
 
 
 def note_answer(route: Route) -> None:

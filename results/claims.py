@@ -13,13 +13,14 @@ from django.db import connection, transaction
 from results.core.claim import Claim
 from results.core.failures import Failure, classify_failure, event_type_for
 from results.core.ids import encode
-from results.core.result import view_claim
-from results.core.words import Cause, EventType, PaymentStatus, Verified
-from results.models import Order, Payment
-from results.publish import News, tell
+from results.core.result import view_claim, view_waiting, written_time
+from results.core.words import Cause, EventType, OrderStatus, PaymentStatus, Verified
+from results.models import Event, Notification, Order, Payment
+from results.publish import News, announce, tell
 from tenants.routing import Route
 
 CLAIMS_A_MINUTE: Final = 10
+MINUTE: Final = timedelta(minutes=1)
 
 
 class Told(StrEnum):
@@ -36,13 +37,58 @@ def publish_claim(route: Route, claim: Claim, *, at: datetime) -> Told:
         return Told.NO
     failure = classify_failure(pg=None, code=claim.error_code, message=claim.error_message, source="redirect")
     with transaction.atomic():
-        order = Order.objects.select_for_update().filter(mode=route.mode, merchant_uid=claim.merchant_uid).first()
+        order = _lock_order(route, claim)
         if order is None or not may_tell_claim(order, at=at):
             return Told.NO
-        if _claims_of_last_minute(route, at=at) >= CLAIMS_A_MINUTE:
+        if _told_in_last_minute(route, at=at) >= CLAIMS_A_MINUTE:
             return Told.LATER
         _tell_claim(route, order, claim, failure, at=at)
     return Told.YES
+
+
+def publish_waiting(route: Route, claim: Claim, *, cause: Cause, at: datetime) -> None:
+    """Tell that PortOne gives no answer about a registered, open order: once, and as few as claims."""
+    with transaction.atomic():
+        order = _lock_order(route, claim)
+        if order is None or order.waited_at is not None or not may_tell_claim(order, at=at):
+            return
+        if _told_in_last_minute(route, at=at) >= CLAIMS_A_MINUTE:
+            return
+        payment = _payment_of(order, claim, at=at)
+        view = view_waiting(
+            id=encode("pay", payment.id), version=payment.version + 1, first_seen_at=payment.first_seen_at
+        )
+        payment.status, payment.judgement = PaymentStatus.PENDING, {"verified": Verified.UNAVAILABLE}
+        order.waited_at, order.status = at, OrderStatus.PENDING
+        payment.save()
+        tell(route, order, payment, News(EventType.PENDING, view, cause), at=at)
+        payment.save()
+        order.save()
+
+
+def report_claim(route: Route, note: Notification, type: EventType, reason: str, *, at: datetime) -> None:
+    """Keep that a claim was refused, for the dashboard and for endpoints that subscribe to `claim.*`.
+
+    Anyone can make claims: the same one is kept once, and no more of them a minute than are told of orders.
+    """
+    same = Notification.objects.filter(mode=route.mode, imp_uid=note.imp_uid, merchant_uid=note.merchant_uid)
+    if same.filter(received_at__lt=note.received_at).exists():
+        return
+    with transaction.atomic():
+        _take_turns(route)
+        recent = Event.objects.filter(mode=route.mode, type__startswith="claim.", created_at__gt=at - MINUTE)
+        if recent.count() < CLAIMS_A_MINUTE:
+            announce(route, type, {"claim": _described(note, reason)}, at=at)
+
+
+def _described(note: Notification, reason: str) -> dict[str, str | None]:
+    return {
+        "kind": note.kind,
+        "received_at": written_time(note.received_at),
+        "imp_uid": note.imp_uid,
+        "merchant_uid": note.merchant_uid,
+        "reason": reason,
+    }
 
 
 def may_tell_claim(order: Order, *, at: datetime) -> bool:
@@ -56,17 +102,35 @@ def may_tell_claim(order: Order, *, at: datetime) -> bool:
     return not order.payments.exclude(status=PaymentStatus.PENDING).exists()
 
 
-def _claims_of_last_minute(route: Route, *, at: datetime) -> int:
-    """Count the told claims; the lock makes the limit exact although each order has its own."""
+def _lock_order(route: Route, claim: Claim) -> Order | None:
+    orders = Order.objects.select_for_update().filter(mode=route.mode, merchant_uid=claim.merchant_uid or "")
+    return orders.first()
+
+
+def _payment_of(order: Order, claim: Claim, *, at: datetime) -> Payment:
+    """Return the payment that is spoken of if it is known, else the one that stands for all claims of its order."""
+    rows = Payment.objects.select_for_update().filter(order=order)
+    known = rows.filter(imp_uid=claim.imp_uid).first() if claim.imp_uid else None
+    fresh = Payment(mode=order.mode, order=order, imp_uid=None, first_seen_at=at)
+    return known or rows.filter(imp_uid=None).first() or fresh
+
+
+def _take_turns(route: Route) -> None:
+    """Wait until nobody else counts this merchant's claims: the limit is exact although each order has its own lock."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))", [f"{route.merchant_id}{route.mode}"])
-    return Order.objects.filter(mode=route.mode, claimed_at__gt=at - timedelta(minutes=1)).count()
+
+
+def _told_in_last_minute(route: Route, *, at: datetime) -> int:
+    """Count what was told of orders without anything verified."""
+    _take_turns(route)
+    of_mode = Order.objects.filter(mode=route.mode)
+    claimed, waited = of_mode.filter(claimed_at__gt=at - MINUTE), of_mode.filter(waited_at__gt=at - MINUTE)
+    return claimed.count() + waited.count()
 
 
 def _tell_claim(route: Route, order: Order, claim: Claim, failure: Failure, *, at: datetime) -> None:
-    payment = Payment.objects.select_for_update().filter(order=order, imp_uid=claim.imp_uid).first() or Payment(
-        mode=order.mode, order=order, imp_uid=None, first_seen_at=at
-    )
+    payment = _payment_of(order, claim, at=at)
     view = view_claim(
         failure,
         id=encode("pay", payment.id),

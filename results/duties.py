@@ -65,6 +65,16 @@ async def take(
         return await cursor.fetchall()
 
 
+def is_crowded(lane: UUID, *, more_than: int) -> bool:
+    """Say whether more notifications than that wait in a lane of which nothing speaks for one."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM (SELECT 1 FROM public.tenants_duty WHERE kind = 'verify' AND lane = %s LIMIT %s) AS w",
+            [lane, more_than + 1],
+        )
+        return bool(cursor.fetchone()[0] > more_than)
+
+
 def done(ids: Iterable[int]) -> None:
     """Remove duties that are fulfilled."""
     if ids := list(ids):

@@ -16,6 +16,7 @@ from results.core.snapshot import Snapshot
 from results.core.words import Cause
 from results.duties import Taken
 from results.models import Notification, Order, Payment, Verification
+from tenants.models import Duty
 from tenants.routing import Route
 
 LAST_LOOK: Final = 3  # times unknown: still so after the second refetch
@@ -39,6 +40,10 @@ class Reason:
     def is_landing(self) -> bool:
         return self.notification is not None and self.notification.kind == Notification.Kind.LANDING
 
+    @property
+    def is_vouched(self) -> bool:
+        return self.payment is not None or self.duty.kind == Duty.Kind.VOUCHED
+
     def has_waited(self, *, at: datetime) -> bool:
         """True when what a landing says of itself has waited as long as it must before it is told."""
         return self.notification is not None and at >= self.notification.received_at + settings.CLAIM_DELAY
@@ -52,6 +57,17 @@ class Question:
     merchant_uid: str | None
     reasons: list[Reason] = field(default_factory=list)
     last_look: bool = False
+    asked_before: bool = False
+
+    @property
+    def is_vouched(self) -> bool:
+        """True when more than an arrival speaks for it: a known payment, a registered order, PortOne's own address."""
+        return any(reason.is_vouched for reason in self.reasons)
+
+    @property
+    def rank(self) -> tuple[bool, bool]:
+        """What goes first has the least: the vouched before the rest, first questions before those asked again."""
+        return not self.is_vouched, self.asked_before
 
     @property
     def cause(self) -> Cause:
@@ -77,7 +93,10 @@ def read_reasons(taken: Sequence[Taken]) -> list[Reason]:
 
 
 def gather(route: Route, reasons: Sequence[Reason], *, at: datetime) -> list[Question]:
-    """Put the reasons for the same payment together, after settling and putting off what freshness allows."""
+    """Put the reasons for the same payment together, after settling and putting off what freshness allows.
+
+    What matters most comes first.
+    """
     past = read_past(route.mode, reasons, at=at)
     questions: dict[str, Question] = {}
     settled: list[Reason] = []
@@ -91,13 +110,16 @@ def gather(route: Route, reasons: Sequence[Reason], *, at: datetime) -> list[Que
                 later[reason.duty.id] = moment
             case AskNow():
                 key = imp_uid or f"order {merchant_uid}"
-                question = questions.setdefault(key, Question(imp_uid, merchant_uid))
+                known = past.asked_at(imp_uid, merchant_uid)
+                question = questions.setdefault(
+                    key, Question(imp_uid, merchant_uid, asked_before=known is not None)
+                )
                 question.reasons.append(reason)
     settle(settled, at=at)
     duties.put_off(later)
     if route.livemode:
         mark_last_looks(route.mode, questions.values())
-    return list(questions.values())
+    return sorted(questions.values(), key=lambda question: question.rank)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +146,10 @@ class Past:
             return None, order
         return reason.claim.imp_uid, None
 
+    def asked_at(self, imp_uid: str | None, order: str | None) -> datetime | None:
+        """Return when the newest question was sent; None before the first."""
+        return self.asked.get(imp_uid) if imp_uid else self.asked_orders.get(order or "")
+
     def is_to_be_told(self, reason: Reason, *, at: datetime) -> bool:
         """True when the next answer decides whether a landing's own word is told."""
         order = reason.claim.askable_order if reason.claim else None
@@ -144,7 +170,7 @@ class Past:
             received_at=reason.notification.received_at,
             newest=newest,
             answered_at=newest.asked_at if newest else self.found_orders.get(order or ""),
-            asked_at=self.asked.get(imp_uid) if imp_uid else self.asked_orders.get(order or ""),
+            asked_at=self.asked_at(imp_uid, order),
             at=at,
         )
 

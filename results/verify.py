@@ -13,8 +13,10 @@ from django.conf import settings
 from django.db import transaction
 
 from results import duties, ownership
+from results.budget import note_answer, note_refusal, note_silence, read_credential
 from results.ask import Answer, Answered, Round, ask
 from results.claims import Told, may_tell_claim, publish_claim
+from results.choose import choose, spare_refetches, tell_waiting
 from results.core.classify import MONEY_STATES, read_status
 from results.core.freshness import is_ahead
 from results.core.schedule import after_refusal, after_silence, after_unknown, next_question
@@ -40,32 +42,42 @@ RAW_KEPT: Final = timedelta(days=30)
 TOO_MANY_CLAIMS: Final = timedelta(minutes=1)
 
 
-async def verify(portone: PortOne, threads: Threads, route: Route, taken: Sequence[Taken]) -> None:
-    """Do the duties of one lane: ask what must be asked, publish what is new, and settle what is settled."""
-    round_ = await threads.run(route.schema, prepare, route, taken, at=datetime.now(UTC))
-    if round_ is None:
-        return
-    answers, unasked = await ask(portone, threads, round_)
+async def verify(portone: PortOne, threads: Threads, route: Route, taken: Sequence[Taken]) -> datetime | None:
+    """Do the duties of one lane: ask what must be asked, publish what is new, and settle what is settled.
+
+    Return until when nothing more of this lane is to be taken, if there is such a moment.
+    """
+    step = await threads.run(route.schema, prepare, route, taken, at=datetime.now(UTC))
+    if not isinstance(step, Round):
+        return step
+    answers, unasked = await ask(portone, threads, step)
     await threads.run(route.schema, conclude, route, answers, unasked, at=datetime.now(UTC))
+    return None
 
 
-def prepare(route: Route, taken: Sequence[Taken], *, at: datetime) -> Round | None:
-    """Re-read what the duties refer to, drop what is settled, and gather the rest into questions."""
+def prepare(route: Route, taken: Sequence[Taken], *, at: datetime) -> Round | datetime | None:
+    """Re-read what the duties refer to, drop what is settled, and gather the rest into questions.
+
+    Return what is to be asked now, or until when asking rests, or None when nothing is to be asked.
+    """
     reasons = read_reasons(taken)
     duties.done({duty.id for duty in taken} - {reason.duty.id for reason in reasons})
-    questions = gather(route, reasons, at=at)
+    questions = spare_refetches(route, gather(route, reasons, at=at), at=at)
     if not questions:
         return None
-    credential = Credential.objects.filter(merchant=route.merchant_id, mode=route.mode).first()
+    credential = read_credential(route)
     if credential is None:
         log.warning("no_portone_keys", merchant=str(route.merchant_id), mode=route.mode)
         waiting = [reason.duty for question in questions for reason in question.reasons]
         duties.put_off({duty.id: at + after_refusal(duty.tries) for duty in waiting})
         return None
+    chosen = choose(route, credential, questions, at=at)
+    if isinstance(chosen, datetime):
+        return chosen
     access = open_access(credential, route.open_vault())
     if credential.account is None:
         note_account(access)
-    return Round(route, access, tuple(questions))
+    return Round(route, access, chosen)
 
 
 def conclude(route: Route, answers: Sequence[Answered], unasked: Sequence[Question] = (), *, at: datetime) -> None:
@@ -73,6 +85,7 @@ def conclude(route: Route, answers: Sequence[Answered], unasked: Sequence[Questi
 
     In this order, because a kept answer about an order settles its landings, and a worker may die in between.
     """
+    paused_until = note_how_it_went(route, answers, at=at)
     concluded: list[Answered] = []
     settled: list[Reason] = []
     later = {reason.duty.id: at for question in unasked for reason in question.reasons}
@@ -95,13 +108,29 @@ def conclude(route: Route, answers: Sequence[Answered], unasked: Sequence[Questi
             continue
         concluded.append(without_neighbours(route, answered, payments))
         settled += [reason for reason, moment in moments if moment is None]
-        later |= {reason.duty.id: moment for reason, moment in moments if moment is not None}
+        later |= {reason.duty.id: max(moment, paused_until or at) for reason, moment in moments if moment is not None}
     with transaction.atomic():
         keep_answers(route, concluded)
         settle(settled, at=at)
         duties.put_off(later)
     for answered in answers:
         log_answer(route, answered)
+
+
+def note_how_it_went(route: Route, answers: Sequence[Answered], *, at: datetime) -> datetime | None:
+    """Keep whether PortOne answers this merchant; return until when asking pauses if it does not."""
+    said = {answered.answer for answered in answers}
+    if Answer.REFUSED in said and not said & {Answer.FOUND, Answer.UNKNOWN}:
+        refusal = note_refusal(route, at=at)
+        if refusal.is_first:
+            report_refused_keys(route, at=at)
+        return refusal.until
+    if answers and all(answered.silent for answered in answers):
+        tell_waiting(route, [answered.question for answered in answers], at=at)
+        return note_silence(route, at=at)
+    if answers:
+        note_answer(route)
+    return None
 
 
 def publish_found(route: Route, answered: Answered, *, at: datetime) -> list[Payment]:

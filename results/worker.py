@@ -41,7 +41,7 @@ DELIVERIES_IN_FLIGHT: Final = 500
 ROUNDS_IN_FLIGHT: Final = 60
 OUR_FAULT: Final = timedelta(seconds=5)
 RECORD_AGAIN: Final = (0.5, 1.0, 2.0, 3.0, 3.0, 4.0)  # seconds: a restart, or a standby that takes over
-ASKING: Final = (Duty.Kind.VERIFY, Duty.Kind.ASK)
+ASKING: Final = (Duty.Kind.VOUCHED, Duty.Kind.VERIFY, Duty.Kind.ASK)
 
 
 @dataclass(slots=True)
@@ -55,6 +55,7 @@ class Worker:
     rounds: Counter[UUID] = field(default_factory=Counter)
     deliveries: Counter[UUID] = field(default_factory=Counter)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    resting: dict[UUID, datetime] = field(default_factory=dict)
     held: set[int] = field(default_factory=set)
     tried: dict[UUID, list[Tried]] = field(default_factory=lambda: defaultdict(list))
     recording: set[UUID] = field(default_factory=set)
@@ -95,8 +96,7 @@ class Worker:
         sending = max(0, DELIVERIES_IN_FLIGHT - self.deliveries.total())
         asking = QUESTIONS_A_TURN if self.rounds.total() < ROUNDS_IN_FLIGHT else 0
         limits = {
-            Duty.Kind.VERIFY.value: asking,
-            Duty.Kind.ASK.value: asking,
+            **dict.fromkeys(ASKING, asking),
             Duty.Kind.DELIVER.value: min(DELIVERIES_A_TURN, sending),
             Duty.Kind.REDELIVER.value: min(DELIVERIES_A_TURN, sending),
         }
@@ -113,7 +113,10 @@ class Worker:
         return len(taken)
 
     def _full_lanes(self) -> list[UUID]:
+        at = datetime.now(UTC)
+        self.resting = {lane: until for lane, until in self.resting.items() if until > at}
         asking = [lane for lane, count in self.rounds.items() if count >= ROUNDS_OF_A_LANE]
+        asking += self.resting
         room = 2 * DELIVERIES_A_TURN  # a turn takes as many first attempts and as many retries at the most
         return asking + [lane for lane, count in self.deliveries.items() if count > DELIVERIES_OF_A_LANE - room]
 
@@ -143,8 +146,10 @@ class Worker:
 
     async def _ask(self, group: Sequence[Taken]) -> None:
         route = await self._route(group)
-        if route:
-            await verify(self.portone, self.threads, route, group)
+        if not route:
+            return
+        if rests_until := await verify(self.portone, self.threads, route, group):
+            self.resting[group[0].lane] = rests_until
 
     async def _deliver(self, group: Sequence[Taken], places: list[UUID]) -> None:
         """Make the deliveries of one merchant; each gives its place back when it is over, not when all are."""

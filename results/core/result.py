@@ -294,11 +294,22 @@ def view_judgement(
 
 def view_claim(failure: Failure, *, id: str, version: int, first_seen_at: datetime) -> PaymentView:
     """Return the payment's part of a result that rests on a redirect's own words."""
+    return _unverified(PaymentStatus.FAILED, Verified.CLAIMED, failure, id, version, first_seen_at)
+
+
+def view_waiting(*, id: str, version: int, first_seen_at: datetime) -> PaymentView:
+    """Return the payment's part of a result that says only that PortOne does not answer."""
+    return _unverified(PaymentStatus.PENDING, Verified.UNAVAILABLE, None, id, version, first_seen_at)
+
+
+def _unverified(
+    status: PaymentStatus, verified: Verified, failure: Failure | None, id: str, version: int, first_seen_at: datetime
+) -> PaymentView:
     return PaymentView(
         id=id,
         version=version,
-        status=PaymentStatus.FAILED,
-        verified=Verified.CLAIMED,
+        status=status,
+        verified=verified,
         checks=Checks(),
         mismatches=(),
         money_moved=False,

@@ -1,0 +1,74 @@
+"""Which questions are sent now, and which wait? What the budget allows, what matters most first."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from results import duties
+from results.ask import goes_alone
+from results.budget import Pause, Probe, may_ask, spend
+from results.claims import publish_waiting
+from results.core.budget import FLOOD, Budget, plan
+from results.core.schedule import after_unknown
+from results.questions import Question, settle
+from tenants.models import Credential
+from tenants.routing import Route
+
+LONGEST_REST: Final = timedelta(seconds=5)  # so that what arrives meanwhile is looked at now and then
+PROBE_STEP: Final = timedelta(seconds=2)
+EARLY_SWEEP: Final = timedelta(seconds=3)
+WAITS_LONG: Final = timedelta(minutes=1)
+
+
+def choose(
+    route: Route, credential: Credential, questions: Sequence[Question], *, at: datetime
+) -> tuple[Question, ...] | datetime:
+    """Return the questions that the budget allows, the rest put off; or until when asking rests."""
+    match may_ask(credential, at=at):
+        case Pause(until, is_refusal):
+            if not is_refusal:
+                tell_waiting(route, questions, at=at)
+            put_off(questions, until)
+            return min(until, at + LONGEST_REST)
+        case Probe():
+            put_off(questions[1:], at + PROBE_STEP)
+            return tuple(questions[:1])
+        case Budget() as budget:
+            chosen = plan(
+                questions,
+                allowed=budget.allows(at=at),
+                goes_alone=lambda question: goes_alone(question, livemode=route.livemode),
+                is_vouched=lambda question: question.is_vouched,
+            )
+            spend(credential, chosen.cost, at=at)
+            next_at = budget.next_call_at(at=at)
+            put_off(chosen.left, next_at)
+            return chosen.asked or next_at
+
+
+def put_off(questions: Sequence[Question], until: datetime) -> None:
+    duties.put_off({reason.duty.id: until for question in questions for reason in question.reasons})
+
+
+def spare_refetches(route: Route, questions: list[Question], *, at: datetime) -> list[Question]:
+    """In a flood of made-up ids, let one early sweep stand for asking again about each that nobody speaks for.
+
+    A payment that comes into being late is in PortOne's list, which shows a thousand for the price of one call.
+    """
+    spared = [one for one in questions if one.asked_before and one.imp_uid and not one.is_vouched and not one.last_look]
+    if not (spared and route.livemode and duties.is_crowded(route.lane, more_than=FLOOD)):
+        return questions
+    waits = [(reason, after_unknown(reason.duty.tries)) for one in spared for reason in one.reasons]
+    settle([reason for reason, wait in waits if wait is None], at=at)
+    duties.put_off({reason.duty.id: at + wait for reason, wait in waits if wait is not None})
+    duties.owe_sweep(merchant=route.merchant_id, mode=route.mode, lane=route.lane, due_at=at + EARLY_SWEEP)
+    return [one for one in questions if one not in spared]
+
+
+def tell_waiting(route: Route, questions: Sequence[Question], *, at: datetime) -> None:
+    """Tell whoever asked to hear it that PortOne has not answered about a payment for a minute."""
+    for question in questions:
+        for reason in question.reasons:
+            note = reason.notification
+            if note and reason.claim and reason.is_vouched and at >= note.received_at + WAITS_LONG:
+                publish_waiting(route, reason.claim, cause=question.cause, at=at)
