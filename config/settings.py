@@ -3,6 +3,7 @@
 import os
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from config import embedded
 from config.env import Env
@@ -41,6 +42,8 @@ ALLOWED_HOSTS = ["*"]  # no view builds an address from the Host header: PUBLIC_
 
 # Mail to people; development prints it.
 globals().update(env.email_url("EMAIL_URL", default="console:"))
+MAIL_DOMAIN = urlsplit(PUBLIC_URL).hostname or "localhost"
+DEFAULT_FROM_EMAIL = f"Paywitness <paywitness@{MAIL_DOMAIN}>"
 
 # Times of the flow; the demo and the fault harness shorten them.
 CLAIM_DELAY = env.duration("CLAIM_DELAY", default=timedelta(seconds=30), hint="such as 30s")

@@ -35,6 +35,7 @@ from results.core.snapshot import Snapshot
 from results.core.words import Cause, EventType, Flag, OrderStatus, PaymentStatus, Verified, hears
 from results.models import Delivery, Endpoint, Event, Order, Payment
 from results.ownership import Owner, Ownership
+from results.tally import count_unmapped
 from tenants.fields import new_id
 from tenants.routing import Route
 
@@ -187,6 +188,8 @@ def _apply(
         write(order, payment, judgement, others)
         if news := _news(payment, judgement, snapshot, others, cause, told_as=told_as):
             payment.fingerprint = judgement.fingerprint
+            if judgement.failure and (payment.told_status != PaymentStatus.FAILED or told_as == Verified.CLAIMED):
+                count_unmapped(snapshot.pg, judgement.failure, at=at)
             tell(route, order, payment, news, at=at)
             _look_after(route, judgement, others, at=at)
     payment.save()

@@ -20,12 +20,14 @@ from deploy.demo.shop import Shop
 from deploy.demo.shop import running as running_shop
 from deploy.demo.simulator import Simulator
 from deploy.demo.simulator import running as running_simulator
-from results.management.commands.worker import conninfo, guarded_client
+from results.management.commands.worker import STEPS, conninfo, guarded_client
 from results.portone import PortOne
 from results.worker import Worker
+from tenants import jobs
 from tenants.models import Duty, Merchant
 from tenants.routing import Threads, forget_everything
 from tests.factories import Cast, make_merchant, set_up
+from tests.postbox import Postbox, running_postbox
 
 Work = Callable[..., None]
 
@@ -121,6 +123,8 @@ def empty(merchants: dict[str, Merchant]) -> None:
         for table in everything:
             cursor.execute(sql.SQL("DELETE FROM {}").format(table))
         cursor.execute("DELETE FROM tenants_routekey WHERE works_until IS NOT NULL")
+        cursor.execute("DELETE FROM public.pgqueuer")
+        cursor.execute("DELETE FROM public.pgqueuer_log")
 
 
 @pytest.fixture(scope="session")
@@ -206,10 +210,54 @@ async def _work(until: Callable[[], bool] | None, seconds: float) -> None:
 
 
 @pytest.fixture
+def postbox(database: Any, settings: Any) -> Iterator[Postbox]:
+    """The mail server at the wire."""
+    with running_postbox() as postbox:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", postbox.port
+        yield postbox
+
+
+@pytest.fixture
+def do_jobs(database: Any) -> Callable[[], None]:
+    """Let a worker do the jobs that are due now, each once; what fails waits for its next turn."""
+
+    def do() -> None:
+        if jobs_due():
+            asyncio.run(_do_jobs())
+
+    return do
+
+
+async def _do_jobs() -> None:
+    threads, stop = Threads(1), asyncio.Event()
+    running = asyncio.create_task(jobs.run(conninfo(), stop, threads=threads, steps=STEPS))
+    ends = time.monotonic() + 20
+    while await threads.run("public", jobs_due) and time.monotonic() < ends:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    stop.set()
+    await running
+    left = await threads.run("public", jobs_due)
+    await threads.run("public", connections.close_all)
+    threads.close()
+    assert left == 0
+
+
+def jobs_due() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM public.pgqueuer WHERE status IN ('queued', 'picked') AND execute_after <= now()"
+        )
+        return int(cursor.fetchone()[0])
+
+
+@pytest.fixture
 def make_due(database: Any) -> Callable[[], None]:
-    """Let all that is owed later come due now, in place of waiting."""
+    """Let all that is owed later come due now, in place of waiting; jobs that failed, too."""
 
     def make() -> None:
         Duty.objects.update(due_at="2020-01-01T00:00:00Z")
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE public.pgqueuer SET execute_after = now() WHERE status = 'queued'")
 
     return make

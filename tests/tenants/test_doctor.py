@@ -81,6 +81,7 @@ def test_a_healthy_installation_is_told_line_by_line(database: Cast, portone: Si
         "queue",
         "clock",
         "merchants",
+        "failures",
         "portone",
         "public url",
         "exit",

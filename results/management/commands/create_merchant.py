@@ -7,18 +7,19 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.core.validators import validate_email
 
+from results.connect import connect_account
 from results.core.ids import encode
 from results.core.return_url import BadReturnUrl, normalise_return_url
 from results.endpoints import BadCallbackUrl, create_endpoint, normalise_callback_url
-from results.portone import seal_credential
-from tenants.fields import Mode, new_id
-from tenants.models import Credential, Merchant, RouteKey
+from tenants.fields import Mode
+from tenants.models import Merchant, RouteKey
 from tenants.models.merchant import Policy
 from tenants.onboarding import issue_keys, provision, register_merchant, set_policy
 from tenants.routing import find_mode, inside
@@ -27,6 +28,10 @@ ACTOR = "manage.py create_merchant"
 EMAIL_LENGTH: Final = 254  # what a mail server has to accept, and what our column holds
 KEY: Final = re.compile(r"[!-~]{1,512}")
 TIER: Final = re.compile(r"[A-Za-z0-9]{3}")
+SHARED: Final = (
+    "The PortOne account of these keys is held by another merchant here too: {}. Its payments are now confirmed for"
+    " registered orders only. The owners of each have been told."
+)
 
 
 class Command(BaseCommand):
@@ -57,8 +62,10 @@ class Command(BaseCommand):
             at=at,
         )
         provision(merchant, at=at)
-        facts = set_up_mode(merchant, options["mode"], options | checked, at=at)
+        facts, others = set_up_mode(merchant, options["mode"], options | checked, at=at)
         self.stdout.write(as_line(facts) if json else as_table(facts))
+        if others:
+            self.stderr.write(SHARED.format(", ".join(encode("mer", other) for other in others)))
 
 
 def check_options(options: dict[str, Any]) -> dict[str, Any]:
@@ -108,8 +115,13 @@ def read_origin(text: str) -> str:
     return url.removesuffix("/")
 
 
-def set_up_mode(merchant: Merchant, mode: str, options: dict[str, Any], *, at: datetime) -> dict[str, str]:
-    """Give a mode its policy, PortOne keys, endpoint and own keys; return what is printed once."""
+def set_up_mode(
+    merchant: Merchant, mode: str, options: dict[str, Any], *, at: datetime
+) -> tuple[dict[str, str], list[UUID]]:
+    """Give a mode its policy, PortOne keys, endpoint and own keys.
+
+    Returns what is printed once, and which other merchants hold the same PortOne account.
+    """
     set_policy(
         merchant,
         mode,
@@ -119,19 +131,18 @@ def set_up_mode(merchant: Merchant, mode: str, options: dict[str, Any], *, at: d
     )
     route = find_mode(merchant.id, mode)
     assert route is not None  # just provisioned
-    credential = Credential(id=new_id(), merchant=merchant, mode=mode, tier=options["tier"], created_at=at)
-    keys = {"imp_key": options["imp_key"], "imp_secret": options["imp_secret"]}
-    seal_credential(credential, route.open_vault(), **keys)
-    credential.save()
+    portone_keys = {name: options[name] for name in ("imp_key", "imp_secret", "tier")}
+    others = connect_account(route, **portone_keys, actor=ACTOR, at=at)
     with inside(merchant.schema_name):
         _, secret = create_endpoint(route, url=options["callback_url"], at=at)
     issued = issue_keys(merchant, mode, actor=ACTOR, at=at)
-    return addresses(merchant, mode) | {
+    issued_once = {
         "api_key": issued.api_key,
         "signing_secret": secret.to_text(),
         "return_key": issued.return_key,
         "order_key": issued.order_key,
     }
+    return addresses(merchant, mode) | issued_once, others
 
 
 def addresses(merchant: Merchant, mode: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from argparse import ArgumentParser
+from collections.abc import Mapping
 from typing import Any, Final
 
 import structlog
@@ -17,13 +18,15 @@ from results.outbound import GuardedClient
 from results.portone import PortOne
 from results.retention import forget_expired_everywhere
 from results.worker import DATABASE_THREADS, DELIVERIES_IN_FLIGHT, Worker
-from tenants import jobs
-from tenants.jobs import Clockwork
+from tenants import jobs, mail
+from tenants.jobs import Clockwork, Step
 from tenants.onboarding import provision_unfinished
 from tenants.routing import Threads
 
 log = structlog.get_logger()
 
+JOB_THREADS: Final = 2  # of their own, because a job may wait for a mail server
+STEPS: Final[Mapping[str, Step]] = {mail.STEP: mail.send_letter}
 CLOCKWORK: Final = (
     Clockwork("provision_unfinished", "* * * * *", provision_unfinished),
     Clockwork("forget_expired", "*/5 * * * *", forget_expired_everywhere),
@@ -45,12 +48,14 @@ async def work(*, threads: int) -> None:
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    pool = Threads(threads)
+    pool, spare = Threads(threads), Threads(JOB_THREADS)
     async with PortOne(settings.PORTONE_V1_URL) as portone, guarded_client() as client:
         worker = Worker(database_url=conninfo(), portone=portone, client=client, threads=pool)
         log.info("worker_started")
-        await asyncio.gather(worker.run(stop), jobs.run(conninfo(), stop, threads=pool, clockwork=CLOCKWORK))
+        background = jobs.run(conninfo(), stop, threads=spare, clockwork=CLOCKWORK, steps=STEPS)
+        await asyncio.gather(worker.run(stop), background)
     pool.close()
+    spare.close()
     log.info("worker_stopped")
 
 

@@ -19,7 +19,7 @@ from django.db.migrations.executor import MigrationExecutor
 from config.health import TOO_LATE, queue_lag
 from tenants.encryption import SealingError
 from tenants.management.commands.migrate import schemas_behind
-from tenants.models import Merchant
+from tenants.models import Merchant, UnmappedFailure
 from tenants.sealing import merchants_with_keys, open_vault
 
 OLDEST_SERVER: Final = 150000  # PostgreSQL 15, as server_version_num writes it
@@ -28,6 +28,7 @@ PORTONE_SECONDS: Final = 5
 # A merchant that is being made just now is not one that is stuck.
 MAKING_TAKES: Final = timedelta(minutes=2)
 NAMED: Final = 3
+UNMAPPED_SHOWN: Final = 10
 
 Now = Callable[[], datetime]
 
@@ -79,6 +80,7 @@ def examine_database(*, now: Now) -> Iterator[Finding]:
         "queue": lambda: check_queue(at=now()),
         "clock": lambda: check_clock(now=now),
         "merchants": lambda: check_merchants(at=now()),
+        "failures": list_unmapped,
     }
     for about, look in looks.items():
         try:
@@ -175,6 +177,15 @@ def check_merchants(*, at: datetime) -> Finding:
         return Finding("merchants", f"none is stuck; {len(waiting)} being made")
     names = some([f"{one.id} {one.state} ({one.fault or 'no fault noted'})" for one in stuck])
     return Finding("merchants", f"{names} unfinished", "mend the fault; a worker tries again every minute")
+
+
+def list_unmapped() -> Finding:
+    """Name the reasons for failures that no table knows yet, the most frequent first. For information; never wrong."""
+    most = UnmappedFailure.objects.order_by("-count", "pg", "reason")[:UNMAPPED_SHOWN]
+    lines = [f"\n{row.count:>13}  {row.pg or '-'}  {row.code or '-'}  {row.reason or '-'}" for row in most]
+    if not lines:
+        return Finding("failures", "every reason that PortOne gave is in our tables")
+    return Finding("failures", f"{UnmappedFailure.objects.count()} reasons are in no table yet:{''.join(lines)}")
 
 
 def check_portone(url: str) -> Finding:

@@ -1,0 +1,91 @@
+"""What do a merchant's owners get to read? Letters that only people can act on, each sent by a job of its own.
+
+A letter is owed in the transaction of what it tells of. Its job carries ids; whom it goes to, and in which language,
+is looked up when it is sent. Plain text, in short sentences: what happened, whose move it is, the next step.
+"""
+
+from datetime import datetime, timedelta, timezone
+from enum import StrEnum
+from smtplib import SMTPException
+from typing import Final
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.template.loader import render_to_string
+
+from tenants.fields import new_id
+from tenants.jobs import enqueue
+from tenants.models import Membership, Merchant
+from tenants.models.merchant import Language
+
+log = structlog.get_logger()
+
+KST: Final = timezone(timedelta(hours=9), "KST")
+STEP: Final = "send_letter"
+MODES: Final = {Language.KOREAN: {"live": "실거래", "test": "테스트"}}
+
+
+class Letter(StrEnum):
+    """What a letter is about; each has a template in each language, whose first line is the subject."""
+
+    CREDENTIALS_INVALID = "credentials_invalid"
+    ACCOUNT_SHARED = "account_shared"
+
+
+class MailServerUnavailable(Exception):
+    """The mail server did not take a letter; trying again later may help."""
+
+
+def write_to_owners(letter: Letter, *, merchant: UUID, mode: str, at: datetime) -> None:
+    """Owe each owner of a merchant a letter about one of its modes, if and when this transaction commits.
+
+    `at` is the moment that the letter names. Each owner has a job, so that one broken mailbox holds up no other.
+    """
+    owners = Membership.objects.filter(merchant=merchant, role=Membership.Role.OWNER).order_by("id")
+    facts = {"letter": letter.value, "mode": mode, "at": at.isoformat()}
+    jobs = [facts | {"id": str(new_id()), "membership": str(id_)} for id_ in owners.values_list("id", flat=True)]
+    enqueue(STEP, *jobs)
+    log.info("letter_owed", letter=letter, merchant=str(merchant), mode=mode, owners=len(jobs))
+
+
+def send_letter(*, id: str, letter: str, membership: str, mode: str, at: str) -> None:
+    """Send one letter to one owner, who may have left meanwhile. Raises MailServerUnavailable.
+
+    Whatever is sent twice, because a worker died in between, has the same Message-ID.
+    """
+    owner = _find_owner(membership)
+    if owner is None:
+        return
+    subject, body = compose(Letter(letter), owner.merchant, mode=mode, at=datetime.fromisoformat(at))
+    headers = {"Message-ID": f"<{id}@{settings.MAIL_DOMAIN}>"}
+    try:
+        EmailMessage(subject, body, to=[owner.user.email], headers=headers).send()
+    except (SMTPException, OSError) as error:
+        # Only the kind of fault: the server's words may repeat the address.
+        raise MailServerUnavailable(type(error).__name__) from None
+    log.info("letter_sent", letter=letter, merchant=str(owner.merchant_id), mode=mode, id=id)
+
+
+def _find_owner(membership: str) -> Membership | None:
+    members = Membership.objects.select_related("user", "merchant").filter(id=membership)
+    return members.filter(role=Membership.Role.OWNER, user__is_active=True, merchant__closed_at=None).first()
+
+
+def compose(letter: Letter, merchant: Merchant, *, mode: str, at: datetime) -> tuple[str, str]:
+    """Return subject and text in the merchant's language; in Korean with English below when it chose none."""
+    chosen = [Language(merchant.language)] if merchant.language else [Language.KOREAN, Language.ENGLISH]
+    parts = [_render(letter, language, merchant, mode=mode, at=at) for language in chosen]
+    return parts[0][0], "\n\n\n".join([parts[0][1], *("\n\n".join(part) for part in parts[1:])]) + "\n"
+
+
+def _render(letter: Letter, language: Language, merchant: Merchant, *, mode: str, at: datetime) -> tuple[str, str]:
+    facts = {
+        "merchant": " ".join(merchant.name.split()),
+        "mode": MODES.get(language, {}).get(mode, mode),
+        "when": f"{at.astimezone(KST):%Y-%m-%d %H:%M} KST",
+    }
+    text = render_to_string(f"mail/{letter}.{language}.txt", facts)
+    subject, _, body = text.strip().partition("\n")
+    return subject, body.strip()
