@@ -67,12 +67,8 @@ async def take(
 
 def is_crowded(lane: UUID, *, more_than: int) -> bool:
     """Say whether more notifications than that wait in a lane of which nothing speaks for one."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM (SELECT 1 FROM public.tenants_duty WHERE kind = 'verify' AND lane = %s LIMIT %s) AS w",
-            [lane, more_than + 1],
-        )
-        return bool(cursor.fetchone()[0] > more_than)
+    waiting = Duty.objects.filter(kind=Duty.Kind.VERIFY, lane=lane)
+    return len(waiting.values_list("id")[: more_than + 1]) > more_than
 
 
 def done(ids: Iterable[int]) -> None:

@@ -111,9 +111,7 @@ def gather(route: Route, reasons: Sequence[Reason], *, at: datetime) -> list[Que
             case AskNow():
                 key = imp_uid or f"order {merchant_uid}"
                 known = past.asked_at(imp_uid, merchant_uid)
-                question = questions.setdefault(
-                    key, Question(imp_uid, merchant_uid, asked_before=known is not None)
-                )
+                question = questions.setdefault(key, Question(imp_uid, merchant_uid, asked_before=known is not None))
                 question.reasons.append(reason)
     settle(settled, at=at)
     duties.put_off(later)

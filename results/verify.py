@@ -13,15 +13,16 @@ from django.conf import settings
 from django.db import transaction
 
 from results import duties, ownership
-from results.budget import note_answer, note_refusal, note_silence, read_credential
 from results.ask import Answer, Answered, Round, ask
-from results.claims import Told, may_tell_claim, publish_claim
+from results.budget import note_answer, note_refusal, note_silence, read_credential
 from results.choose import choose, spare_refetches, tell_waiting
+from results.claims import Told, may_tell_claim, publish_claim, report_claim
+from results.core.claim import Claim
 from results.core.classify import MONEY_STATES, read_status
 from results.core.freshness import is_ahead
 from results.core.schedule import after_refusal, after_silence, after_unknown, next_question
 from results.core.snapshot import Snapshot
-from results.core.words import PaymentStatus
+from results.core.words import EventType, PaymentStatus
 from results.duties import Taken
 from results.models import Order, Payment, Verification
 from results.portone import (
@@ -32,8 +33,8 @@ from results.portone import (
 )
 from results.publish import DOUBT_WAIT, is_asked_twice_more, publish_snapshot
 from results.questions import Question, Reason, count_unknown, gather, read_reasons, settle
+from results.report import report_refused_keys
 from tenants.fields import new_id
-from tenants.models import Credential
 from tenants.routing import CUT_OFF, Route, Threads
 
 log = structlog.get_logger()
@@ -99,6 +100,8 @@ def conclude(route: Route, answers: Sequence[Answered], unasked: Sequence[Questi
                 (reason, ask_again_at(route, reason, answered, payments, unknown.get(reason.duty.id, 0) + 1, at=at))
                 for reason in answered.reasons
             ]
+            ended = [reason for reason, moment in moments if moment is None]
+            report_refused_claims(route, answered, payments, ended, at=at)
         except CUT_OFF:
             raise
         except Exception as error:
@@ -115,6 +118,31 @@ def conclude(route: Route, answers: Sequence[Answered], unasked: Sequence[Questi
         duties.put_off(later)
     for answered in answers:
         log_answer(route, answered)
+
+
+def report_refused_claims(
+    route: Route, answered: Answered, payments: Sequence[Payment], ended: Sequence[Reason], *, at: datetime
+) -> None:
+    """Keep which claims came to nothing: PortOne knows no such payment, or it is another order's or merchant's."""
+    for reason in ended:
+        if reason.notification is None or reason.claim is None or reason.claim.imp_uid is None:
+            continue
+        if answered.answer == Answer.UNKNOWN:
+            report_claim(route, reason.notification, EventType.CLAIM_NOT_FOUND, "payment_not_found", at=at)
+        elif why := refused_because(route, reason.claim, answered, payments):
+            report_claim(route, reason.notification, EventType.CLAIM_REJECTED, why, at=at)
+
+
+def refused_because(route: Route, claim: Claim, answered: Answered, payments: Sequence[Payment]) -> str | None:
+    """Say why a claim is refused although its payment exists; None when it is not."""
+    found = next((one.snapshot for one in answered.found if one.snapshot.imp_uid == claim.imp_uid), None)
+    if found is None:
+        return None
+    if claim.merchant_uid is not None and claim.merchant_uid != found.merchant_uid:
+        return "belongs_to_another_order"
+    if any(payment.imp_uid == found.imp_uid for payment in payments):
+        return None
+    return "belongs_to_another_merchant" if ownership.neighbours_among(route, [found.imp_uid]) else None
 
 
 def note_how_it_went(route: Route, answers: Sequence[Answered], *, at: datetime) -> datetime | None:

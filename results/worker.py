@@ -96,7 +96,7 @@ class Worker:
         sending = max(0, DELIVERIES_IN_FLIGHT - self.deliveries.total())
         asking = QUESTIONS_A_TURN if self.rounds.total() < ROUNDS_IN_FLIGHT else 0
         limits = {
-            **dict.fromkeys(ASKING, asking),
+            **{kind.value: asking for kind in ASKING},
             Duty.Kind.DELIVER.value: min(DELIVERIES_A_TURN, sending),
             Duty.Kind.REDELIVER.value: min(DELIVERIES_A_TURN, sending),
         }

@@ -24,7 +24,7 @@ from results.management.commands.worker import STEPS, conninfo, guarded_client
 from results.portone import PortOne
 from results.worker import Worker
 from tenants import jobs
-from tenants.models import Duty, Merchant
+from tenants.models import Credential, Duty, Merchant
 from tenants.routing import Threads, forget_everything
 from tests.factories import Cast, make_merchant, set_up
 from tests.postbox import Postbox, running_postbox
@@ -257,6 +257,7 @@ def make_due(database: Any) -> Callable[[], None]:
 
     def make() -> None:
         Duty.objects.update(due_at="2020-01-01T00:00:00Z")
+        Credential.objects.exclude(paused_until=None).update(paused_until="2020-01-01T00:00:00Z")
         with connection.cursor() as cursor:
             cursor.execute("UPDATE public.pgqueuer SET execute_after = now() WHERE status = 'queued'")
 
