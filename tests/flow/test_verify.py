@@ -142,7 +142,7 @@ def test_thirty_payments_are_asked_singly_in_test(test_bakery: Cast, run_worker:
     for number, imp_uid in enumerate(imp_uids):
         test_bakery.is_called_about(imp_uid, f"order-{number}")
 
-    run_worker()
+    run_worker(until=lambda: len(test_bakery.told()) == 30)
 
     assert test_bakery.portone.journal.counts() == {"getToken": 1, "payment": 30}
     assert sorted(looks_at_test_payments(test_bakery)) == sorted(imp_uids)
@@ -337,6 +337,6 @@ def test_no_answer_is_kept_as_such(bakery: Cast, run_worker: Work, fault: Fault,
 
     (row,) = bakery.rows(Verification)
     assert (row.answer, row.snapshot, row.raw) == (answer, None, None)
-    assert bakery.published() == []
+    assert {event.type for event in bakery.published()} <= {"account.credentials_invalid"}
     assert bakery.rows(Payment) == []
     assert Duty.objects.filter(kind=Duty.Kind.VERIFY).count() == 1
