@@ -8,7 +8,7 @@ from results import duties
 from results.ask import goes_alone
 from results.budget import Pause, Probe, may_ask, spend
 from results.claims import publish_waiting
-from results.core.budget import FLOOD, Budget, plan
+from results.core.budget import FLOOD, UNVOUCHED_COST, Budget, plan
 from results.core.schedule import after_unknown
 from results.questions import Question, settle
 from tenants.models import Credential
@@ -41,7 +41,7 @@ def choose(
                 is_vouched=lambda question: question.is_vouched,
             )
             spend(credential, chosen.cost, at=at)
-            next_at = budget.next_call_at(at=at)
+            next_at = budget.allows_again_at(chosen.cost + UNVOUCHED_COST, at=at)
             put_off(chosen.left, next_at)
             return chosen.asked or next_at
 

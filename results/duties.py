@@ -5,7 +5,7 @@ Taking leaves out the lanes that are full in this worker, which is how one merch
 only itself. Whoever has a duty re-reads what it refers to and does nothing when nothing is left to do.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -27,7 +27,7 @@ RETURNING duty.id, duty.kind, duty.merchant, duty.mode, duty.lane, duty.referenc
 """
 TURN: Final = """{kind} AS (
     SELECT id FROM public.tenants_duty
-    WHERE kind = '{kind}' AND due_at <= %(at)s AND lane <> ALL(%(full)s)
+    WHERE kind = '{kind}' AND due_at <= %(at)s AND lane <> ALL(%(full)s) AND id <> ALL(%(held)s::bigint[])
     ORDER BY due_at LIMIT %({kind})s FOR UPDATE SKIP LOCKED)"""
 KINDS: Final = tuple(Duty.Kind.values)
 TAKE_SQL: Final = TAKE.format(
@@ -56,10 +56,17 @@ class Taken:
 
 
 async def take(
-    queue: "psycopg.AsyncConnection[Any]", *, limits: Mapping[str, int], full: Sequence[UUID], at: datetime
+    queue: "psycopg.AsyncConnection[Any]",
+    *,
+    limits: Mapping[str, int],
+    full: Sequence[UUID],
+    at: datetime,
+    held: Collection[int] = (),
 ) -> list[Taken]:
-    """Take what is due, oldest first of each kind, up to its limit, leaving out full lanes."""
-    values = {"at": at, "lease_ends": at + LEASE, "full": list(full)} | {kind: limits.get(kind, 0) for kind in KINDS}
+    """Take what is due, oldest first of each kind, up to its limit, leaving out full lanes and what is held already."""
+    values = {"at": at, "lease_ends": at + LEASE, "full": list(full), "held": list(held)} | {
+        kind: limits.get(kind, 0) for kind in KINDS
+    }
     async with queue.cursor(row_factory=class_row(Taken)) as cursor:
         await cursor.execute(TAKE_SQL.encode(), values)
         return await cursor.fetchall()

@@ -149,9 +149,10 @@ def note_how_it_went(route: Route, answers: Sequence[Answered], *, at: datetime)
     """Keep whether PortOne answers this merchant; return until when asking pauses if it does not."""
     said = {answered.answer for answered in answers}
     if Answer.REFUSED in said and not said & {Answer.FOUND, Answer.UNKNOWN}:
-        refusal = note_refusal(route, at=at)
-        if refusal.is_first:
-            report_refused_keys(route, at=at)
+        with transaction.atomic():
+            refusal = note_refusal(route, at=at)
+            if refusal.is_first:
+                report_refused_keys(route, at=at)
         return refusal.until
     if answers and all(answered.silent for answered in answers):
         tell_waiting(route, [answered.question for answered in answers], at=at)

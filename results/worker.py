@@ -100,9 +100,8 @@ class Worker:
             Duty.Kind.DELIVER.value: min(DELIVERIES_A_TURN, sending),
             Duty.Kind.REDELIVER.value: min(DELIVERIES_A_TURN, sending),
         }
-        found = await duties.take(queue, limits=limits, full=self._full_lanes(), at=datetime.now(UTC))
-        # A database that crashed may have forgotten a claim of ours: what is still being done is not begun again.
-        taken = [duty for duty in found if duty.id not in self.held]
+        # What is still being done may be due again: put off by its own round, or a crash forgot our claim of it.
+        taken = await duties.take(queue, limits=limits, full=self._full_lanes(), held=self.held, at=datetime.now(UTC))
         asked = _by(lambda duty: duty.lane, (duty for duty in taken if duty.kind in ASKING))
         for lane, group in asked.items():
             self._start(self._ask(group), group, self.rounds, [lane])

@@ -42,9 +42,9 @@ class Budget:
         """Return the new `spent_until`."""
         return max(self.spent_until or at, at) + self.share * cost
 
-    def next_call_at(self, *, at: datetime) -> datetime:
-        """Return when one call more may be made."""
-        return max(at, max(self.spent_until or at, at) + self.share - AHEAD)
+    def allows_again_at(self, cost: float, *, at: datetime) -> datetime:
+        """Return when a call more of this cost may be made."""
+        return max(at, self.after(cost, at=at) - AHEAD)
 
     @property
     def share(self) -> timedelta:
