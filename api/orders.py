@@ -17,8 +17,9 @@ from results.core.claim import MERCHANT_UID_LENGTH, UNPRINTABLE, is_askable
 from results.core.money import MAX_MINOR, Money, exponent_of
 from results.core.result import written_time
 from results.core.return_url import BadReturnUrl, matches, normalise_return_url
+from results.expect import expected_of
 from results.models import Order
-from results.publish import PriceIsSettled, expected_of, register_order
+from results.publish import PriceIsSettled, register_order
 from tenants.routing import Route, inside
 
 router = Router(tags=["orders"])

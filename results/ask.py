@@ -7,10 +7,11 @@ asks one by one, and live mode never follows up a payment that a batch did not h
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
+from results.hear import read_prepared
 from results.models import Verification
 from results.portone import (
     Access,
@@ -28,6 +29,8 @@ from tenants.routing import Route, Threads
 
 SINGLES_AT_ONCE: Final = 8
 LAST_START: Final = 4.0  # seconds into a round: with its own deadline a question still ends within its lease
+ROUND_ENDS: Final = 18.0  # seconds into a round: what follows still ends within the lease
+WAITS_FOR_PREPARED: Final = 3  # tries
 Answer = Verification.Answer
 
 
@@ -108,7 +111,39 @@ async def ask(portone: PortOne, threads: Threads, round_: Round) -> tuple[list[A
 
     batches = [together[start : start + BATCH] for start in range(0, len(together), BATCH)]
     answers = await asyncio.gather(*map(one, orders + alone), *map(many, batches))
-    return [answer for some in answers for answer in some], unasked
+    answered = [answer for some in answers for answer in some]
+    if route.livemode and route.reads_prepared:
+        answered = await hear_prepared(portone, threads, round_, answered, share_token, until=begun + ROUND_ENDS)
+    return answered, unasked
+
+
+async def hear_prepared(
+    portone: PortOne,
+    threads: Threads,
+    round_: Round,
+    answers: list[Answered],
+    share_token: KeepToken,
+    *,
+    until: float,
+) -> list[Answered]:
+    """Read back what was prepared for what was found; where PortOne is silent on that, ask again a few times.
+
+    After those the payment is told as it is: news of money must not wait for ever.
+    """
+    snapshots = [found.snapshot for answer in answers for found in answer.found]
+    route, access = round_.route, round_.access
+    silent = await read_prepared(portone, threads, route, access, snapshots, keep_token=share_token, until=until)
+    return [_silenced(answer) if waits_for(answer, silent) else answer for answer in answers]
+
+
+def waits_for(answer: Answered, silent: frozenset[str]) -> bool:
+    is_new = all(reason.duty.tries <= WAITS_FOR_PREPARED for reason in answer.reasons)
+    return is_new and any(found.snapshot.merchant_uid in silent for found in answer.found)
+
+
+def _silenced(answer: Answered) -> Answered:
+    detail = "PortOne does not say what was prepared"
+    return replace(answer, answer=Answer.UNAVAILABLE, found=(), detail=detail)
 
 
 async def _look_up(

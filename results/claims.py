@@ -11,10 +11,12 @@ from typing import Final
 from django.db import connection, transaction
 
 from results.core.claim import Claim
+from results.core.expectation import Source
 from results.core.failures import Failure, classify_failure, event_type_for
 from results.core.ids import encode
 from results.core.result import view_claim, view_waiting, written_time
 from results.core.words import Cause, EventType, OrderStatus, PaymentStatus, Verified
+from results.expect import statement_of
 from results.models import Event, Notification, Order, Payment
 from results.publish import News, announce, tell
 from tenants.routing import Route
@@ -96,10 +98,17 @@ def may_tell_claim(order: Order, *, at: datetime) -> bool:
 
     The payments are asked, not the roll-up: one under review leaves an order as if nothing had come.
     """
-    is_open = order.expires_at is None or at < order.expires_at
-    if order.registered_at is None or not is_open or order.claimed_at is not None:
+    if not is_expected(order, at=at) or order.claimed_at is not None:
         return False
     return not order.payments.exclude(status=PaymentStatus.PENDING).exists()
+
+
+def is_expected(order: Order, *, at: datetime) -> bool:
+    """Say whether the merchant's server still waits for this order: registered or signed, and not over."""
+    if order.registered_at is not None:
+        return order.expires_at is None or at < order.expires_at
+    said = statement_of(order, Source.ORDER_TOKEN)
+    return said is not None and said.until is not None and at < said.until
 
 
 def _lock_order(route: Route, claim: Claim) -> Order | None:

@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import transaction
 
 from results import duties, ownership
-from results.core.classify import Expected, Judgement, Surroundings, classify, is_sale, roll_up
+from results.core.classify import Judgement, Surroundings, classify, is_sale, roll_up
 from results.core.ids import encode
 from results.core.money import Money
 from results.core.result import (
@@ -33,6 +33,7 @@ from results.core.result import (
 from results.core.schedule import next_question
 from results.core.snapshot import Snapshot
 from results.core.words import Cause, EventType, Flag, OrderStatus, PaymentStatus, Verified, hears
+from results.expect import expectation_for, expected_of
 from results.models import Delivery, Endpoint, Event, Order, Payment
 from results.ownership import Owner, Ownership
 from results.tally import count_unmapped
@@ -114,12 +115,22 @@ def register_order(
         order.expected_exponent, order.expected_source = money.exponent, "orders_api"
         order.registered_at, order.expires_at = order.registered_at or at, expires_at
         order.name, order.return_url, order.metadata = name, return_url, metadata or {}
+        if route.livemode and route.prepares and (known is None or known.money != money):
+            order.prepared_at = None
+            owe_preparation(route, order, due_at=at)
         order.save()
-        _judge_again(route, order, at=at)
+        judge_again(route, order, at=at)
     return order
 
 
-def _judge_again(route: Route, order: Order, *, at: datetime) -> None:
+def owe_preparation(route: Route, order: Order, *, due_at: datetime) -> None:
+    """See to it that PortOne is told the amount. In a lane of its own, so that questions never wait behind it."""
+    duties.owe_preparation(
+        merchant=route.merchant_id, mode=route.mode, lane=route.merchant_id, order=order.id, due_at=due_at
+    )
+
+
+def judge_again(route: Route, order: Order, *, at: datetime) -> None:
     """Judge what already came for an order that is now registered; what nobody had taken becomes its merchant's."""
     rows = order.payments.select_for_update().exclude(snapshot=None).order_by("first_seen_at")
     payments = [(payment, Snapshot.from_json(payment.snapshot or {})) for payment in rows]
@@ -150,13 +161,6 @@ def lock_payment(order: Order, imp_uid: str, *, at: datetime) -> Payment:
     )
     Payment.objects.bulk_create([new], ignore_conflicts=True)
     return Payment.objects.select_for_update().get(mode=order.mode, imp_uid=imp_uid)
-
-
-def expected_of(order: Order) -> Expected | None:
-    if order.expected_amount is None or order.registered_at is None:
-        return None
-    money = Money(order.expected_amount, order.expected_currency, order.expected_exponent or 0)
-    return Expected(money, order.expected_source, order.registered_at, order.expires_at)
 
 
 def _apply(
@@ -243,13 +247,17 @@ def surroundings(
     owned: Ownership,
     named_by_claim: bool,
 ) -> Surroundings:
+    expectation = expectation_for(route, order, snapshot, seen_at=payment.first_seen_at)
     return Surroundings(
         livemode=route.livemode,
         strict=route.strict or owned.is_open,
-        expected=expected_of(order),
+        # While several merchants could say that it is theirs, a token or prepare says nothing of whose it is.
+        expected=None if owned.is_open else expectation.expected,
         named_by_claim=named_by_claim,
         already_paid=any(other.status in SETTLED_WELL for other in others),
         grace=settings.DEPOSIT_GRACE,
+        conflict=expectation.conflict,
+        names_other=expectation.names_other,
         was_paid=payment.told_status == PaymentStatus.PAID or payment.told_type == EventType.DEPOSIT_REVERSED,
         has_shrunk=has_shrunk(payment, snapshot),
         accepted=frozenset((payment.resolution or {}).get("accepted", ())),
@@ -361,7 +369,7 @@ def _freeze(route: Route, order: Order, payment: Payment, news: News, *, at: dat
             id=order.merchant_uid,
             status=OrderStatus(order.status),
             flags=tuple(Flag(flag) for flag in order.flags),
-            expected=expected_of(order),
+            expected=expectation_for(route, order, news.view.snapshot, seen_at=news.view.first_seen_at).expected,
             metadata=order.metadata,
         ),
         payment=news.view,

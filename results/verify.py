@@ -24,6 +24,7 @@ from results.core.schedule import after_refusal, after_silence, after_unknown, n
 from results.core.snapshot import Snapshot
 from results.core.words import EventType, PaymentStatus
 from results.duties import Taken
+from results.hear import hear_tokens
 from results.models import Order, Payment, Verification
 from results.portone import (
     Found,
@@ -63,6 +64,7 @@ def prepare(route: Route, taken: Sequence[Taken], *, at: datetime) -> Round | da
     """
     reasons = read_reasons(taken)
     duties.done({duty.id for duty in taken} - {reason.duty.id for reason in reasons})
+    hear_tokens(route, [reason.claim for reason in reasons if reason.claim and reason.is_landing], at=at)
     questions = spare_refetches(route, gather(route, reasons, at=at), at=at)
     if not questions:
         return None

@@ -23,6 +23,7 @@ from results.deliver import Tried
 from results.duties import Taken
 from results.outbound import GuardedClient, OutboundFault
 from results.portone import PortOne
+from results.prepare import announce_orders
 from results.verify import verify
 from tenants.encryption import SealingError
 from tenants.models import Duty
@@ -34,6 +35,7 @@ IDLE_SECONDS: Final = 0.02
 STOP_SECONDS: Final = 18.0  # longer than any deadline, shorter than the 20 s that a stop may take
 DATABASE_THREADS: Final = 6
 QUESTIONS_A_TURN: Final = 200
+ANNOUNCEMENTS_A_TURN: Final = 40
 DELIVERIES_A_TURN: Final = 20
 ROUNDS_OF_A_LANE: Final = 2
 DELIVERIES_OF_A_LANE: Final = 60
@@ -42,6 +44,7 @@ ROUNDS_IN_FLIGHT: Final = 60
 OUR_FAULT: Final = timedelta(seconds=5)
 RECORD_AGAIN: Final = (0.5, 1.0, 2.0, 3.0, 3.0, 4.0)  # seconds: a restart, or a standby that takes over
 ASKING: Final = (Duty.Kind.VOUCHED, Duty.Kind.VERIFY, Duty.Kind.ASK)
+SENDING: Final = (Duty.Kind.DELIVER, Duty.Kind.REDELIVER)
 
 
 @dataclass(slots=True)
@@ -97,6 +100,7 @@ class Worker:
         asking = QUESTIONS_A_TURN if self.rounds.total() < ROUNDS_IN_FLIGHT else 0
         limits = {
             **{kind.value: asking for kind in ASKING},
+            Duty.Kind.PREPARE.value: min(ANNOUNCEMENTS_A_TURN, asking),
             Duty.Kind.DELIVER.value: min(DELIVERIES_A_TURN, sending),
             Duty.Kind.REDELIVER.value: min(DELIVERIES_A_TURN, sending),
         }
@@ -105,7 +109,10 @@ class Worker:
         asked = _by(lambda duty: duty.lane, (duty for duty in taken if duty.kind in ASKING))
         for lane, group in asked.items():
             self._start(self._ask(group), group, self.rounds, [lane])
-        sent = _by(lambda duty: (duty.merchant, duty.mode), (duty for duty in taken if duty.kind not in ASKING))
+        announced = _by(lambda duty: duty.lane, (duty for duty in taken if duty.kind == Duty.Kind.PREPARE))
+        for lane, group in announced.items():
+            self._start(self._announce(group), group, self.rounds, [lane])
+        sent = _by(lambda duty: (duty.merchant, duty.mode), (duty for duty in taken if duty.kind in SENDING))
         for group in sent.values():
             places = [duty.lane for duty in group]
             self._start(self._deliver(group, places), group, self.deliveries, places)
@@ -149,6 +156,11 @@ class Worker:
             return
         if rests_until := await verify(self.portone, self.threads, route, group):
             self.resting[group[0].lane] = rests_until
+
+    async def _announce(self, group: Sequence[Taken]) -> None:
+        route = await self._route(group)
+        if route:
+            await announce_orders(self.portone, self.threads, route, group)
 
     async def _deliver(self, group: Sequence[Taken], places: list[UUID]) -> None:
         """Make the deliveries of one merchant; each gives its place back when it is over, not when all are."""

@@ -23,7 +23,7 @@ from tenants.models import (
     User,
 )
 from tenants.models.keys import new_api_key
-from tenants.models.merchant import Policy, schema_name_for
+from tenants.models.merchant import ConfirmPolicy, Policy, schema_name_for
 from tenants.models.route_key import new_route_key
 from tenants.routing import forget_route, inside
 from tenants.sealing import new_wrapped_data_key, open_vault
@@ -155,9 +155,26 @@ def _issue_merchant_key(merchant: Merchant, mode: str, purpose: MerchantKey.Purp
     return text
 
 
-def set_policy(merchant: Merchant, mode: str, *, policy: Policy, return_urls: list[str], origins: list[str]) -> None:
+def set_policy(
+    merchant: Merchant,
+    mode: str,
+    *,
+    policy: Policy,
+    return_urls: list[str],
+    origins: list[str],
+    confirm_policy: ConfirmPolicy | None = None,
+    prepares: bool = False,
+    reads_prepared: bool = False,
+) -> None:
+    """Choose what a mode does with what it cannot know; unless said, confirm is closed where the policy is strict."""
+    closed = ConfirmPolicy.CLOSED if policy == Policy.STRICT else ConfirmPolicy.OPEN
     MerchantMode.objects.filter(merchant=merchant, mode=mode).update(
-        policy=policy, return_urls=return_urls, origins=origins
+        policy=policy,
+        confirm_policy=confirm_policy or closed,
+        prepares=prepares,
+        reads_prepared=reads_prepared,
+        return_urls=return_urls,
+        origins=origins,
     )
 
 

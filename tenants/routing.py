@@ -17,13 +17,13 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import structlog
-from cachetools import TTLCache
+from cachetools import LRUCache, TTLCache
 from django.db import InterfaceError, InternalError, OperationalError, close_old_connections, connection
 from django_tenants.utils import schema_context
 
 from tenants.encryption import SealingError, SealingKeyMissing, Vault
 from tenants.models import Merchant, MerchantMode, RouteKey
-from tenants.models.merchant import Policy
+from tenants.models.merchant import ConfirmPolicy, Policy
 from tenants.sealing import open_vault
 
 log = structlog.get_logger()
@@ -50,6 +50,9 @@ class Route:
     language: str = ""
     return_urls: tuple[str, ...] = ()
     strict: bool = False
+    confirm_closed: bool = False
+    prepares: bool = False
+    reads_prepared: bool = False
     key_id: UUID | None = None
 
     @property
@@ -66,6 +69,8 @@ class Route:
 _lock = Lock()
 _routes: TTLCache[tuple[str, str], Route] = TTLCache(REMEMBERED_ROUTES, REMEMBERED_SECONDS)
 _modes: TTLCache[tuple[UUID, str], Route] = TTLCache(REMEMBERED_ROUTES, REMEMBERED_SECONDS)
+# Where keys led when that was last looked up, for answers that cannot wait until the database is back.
+_last_known: LRUCache[tuple[str, str], Route] = LRUCache(REMEMBERED_ROUTES)
 # Apart, so that a spray of made-up keys drives no real one out.
 _unknown: TTLCache[tuple[str, str], None] = TTLCache(REMEMBERED_ROUTES, UNKNOWN_SECONDS)
 
@@ -102,10 +107,20 @@ def find_route(key: str, *, kind: str, at: datetime) -> Route | None:
     route = twice_if_cut_off(partial(_look_up, key, kind=kind, at=at))
     with _lock:
         if route:
-            _routes[key, kind] = route
+            _routes[key, kind] = _last_known[key, kind] = route
         else:
             _unknown[key, kind] = None
+            _last_known.pop((key, kind), None)
     return route
+
+
+def last_known_route(key: str, *, kind: str) -> Route | None:
+    """Return where a key led when this process last looked, however long ago; None for one that is known to be closed.
+
+    For an answer that has to be given while the database is away; nothing may be written for such a route.
+    """
+    with _lock:
+        return _last_known.get((key, kind))
 
 
 def _look_up(key: str, *, kind: str, at: datetime) -> Route | None:
@@ -148,6 +163,9 @@ def _route(merchant: Merchant, mode: str, key_id: UUID | None = None) -> Route:
         language=merchant.language,
         return_urls=tuple(chosen.return_urls),
         strict=chosen.policy == Policy.STRICT,
+        confirm_closed=chosen.confirm_policy == ConfirmPolicy.CLOSED,
+        prepares=chosen.prepares,
+        reads_prepared=chosen.reads_prepared,
         key_id=key_id,
     )
 
@@ -164,14 +182,15 @@ def forget_route(key: str) -> None:
     """Drop what this process remembers of a route key."""
     with _lock:
         for kind in RouteKey.Kind.values:
-            _routes.pop((key, kind), None)
-            _unknown.pop((key, kind), None)
+            for remembered in (_routes, _unknown, _last_known):
+                remembered.pop((key, kind), None)
 
 
 def forget_everything() -> None:
     """Drop all that this process remembers."""
     with _lock:
         _routes.clear()
+        _last_known.clear()
         _unknown.clear()
         _modes.clear()
 

@@ -1,8 +1,9 @@
 """The cast: merchants with a shop of their own, and what their customers and PortOne do."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,16 +11,21 @@ import httpx
 
 from deploy.demo.shop import Shop
 from deploy.demo.simulator import Simulator
+from results.core.ids import encode
 from results.core.money import Money
+from results.core.order_token import OrderKey, OrderToken, make_token
 from results.core.signing import SigningSecret
 from results.endpoints import create_endpoint
 from results.models import Endpoint, Event, Notification, Order, Payment
 from results.portone import seal_credential
 from results.publish import register_order
+from tenants import routing
 from tenants.fields import Mode, new_id
-from tenants.models import Credential, Merchant, RouteKey
+from tenants.models import Credential, Merchant, MerchantMode, RouteKey
 from tenants.onboarding import NewKeys, issue_keys, provision, register_merchant, set_policy
-from tenants.routing import Route, find_mode, inside
+from tenants.routing import Route, find_mode, forget_everything, inside
+
+WON = Money(64900, "KRW", 0)
 
 
 @dataclass(slots=True)
@@ -63,6 +69,26 @@ class Cast:
             money = Money(amount, currency, exponent)
             register_order(self.route, merchant_uid=order, money=money, at=datetime.now(UTC))
 
+    def signs(
+        self,
+        order: str = "order-1",
+        money: Money = WON,
+        *,
+        ends: timedelta = timedelta(hours=1),
+        key: str = "",
+        kid: str = "ok_1",
+        mode: str = "",
+    ) -> str:
+        """Return an order token as the shop's server makes it; `ends` counts from now."""
+        merchant, expires_at = encode("mer", self.merchant.id), datetime.now(UTC) + ends
+        token = OrderToken(kid, merchant, mode or self.mode, order, money, expires_at)
+        return make_token(token, key=OrderKey(kid, key or self.keys.order_key))
+
+    def chooses(self, **switches: object) -> None:
+        """Let the merchant change what it chose for this mode."""
+        MerchantMode.objects.filter(merchant=self.merchant, mode=self.mode).update(**switches)
+        forget_everything()
+
     def is_called_about(self, imp_uid: str, order: str, status: str = "paid", **more: str) -> httpx.Response:
         """Let PortOne's webhook come in."""
         body = {"imp_uid": imp_uid, "merchant_uid": order, "status": status} | more
@@ -97,6 +123,11 @@ class Cast:
 
     def published(self) -> list[Event]:
         return self.rows(Event)
+
+
+def let_routes_expire() -> None:
+    """Let the time go by after which this process looks route keys up again."""
+    routing._routes.expire(time.monotonic() + routing.REMEMBERED_SECONDS + 1)
 
 
 def make_merchant(name: str) -> Merchant:

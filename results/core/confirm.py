@@ -1,6 +1,7 @@
 """Shall PortOne approve? The answer to its confirm process, which asks just before a payment is approved.
 
-The question is unsigned, so it never sets a price: it is compared with what the merchant registered. It is a shield
+The question is unsigned, so it never sets a price: it is compared with what the merchant registered, or with what its
+server signed. It is a shield
 and no evidence, since a browser can leave `confirm_url` out. (Fact: PortOne V1 confirm process guide: HTTP 200
 approves, anything else refuses, and `reason` of the body is shown as the payment's failure.)
 """
@@ -33,11 +34,11 @@ class Refuse:
 
 
 def confirm(
-    amount: str | None, expected: Expected | None, status: OrderStatus | None, *, strict: bool, at: datetime
+    amount: str | None, expected: Expected | None, status: OrderStatus | None, *, closed: bool, at: datetime
 ) -> Approve | Refuse:
     """Compare what is about to be paid (major units, as text) with what is expected."""
     if expected is None:
-        return Refuse(ORDER_UNKNOWN) if strict else Approve()
+        return Refuse(ORDER_UNKNOWN) if closed else Approve()
     if status == OrderStatus.PAID:
         return Refuse(ORDER_PAID)
     if expected.expires_at is not None and at >= expected.expires_at:
@@ -45,9 +46,9 @@ def confirm(
     return Approve() if _money(amount, expected.money.currency) == expected.money else Refuse(AMOUNT_DIFFERS)
 
 
-def confirm_blindly(*, strict: bool) -> Approve | Refuse:
-    """Answer while the database does not: open shops go on selling, strict ones do not."""
-    return Refuse(NOT_ANSWERED) if strict else Approve()
+def confirm_blindly(*, closed: bool) -> Approve | Refuse:
+    """Answer while the database does not: as the merchant chose, open or closed."""
+    return Refuse(NOT_ANSWERED) if closed else Approve()
 
 
 def _money(amount: str | None, currency: str) -> Money | None:

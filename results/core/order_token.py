@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from results.core.claim import MERCHANT_UID_LENGTH, UNPRINTABLE
 from results.core.money import MAX_MINOR, Money, exponent_of
 
 MAX_LENGTH = 1024
 
 _MARK = "po1."
-_MAX_ORDER = 40  # PortOne's bound for merchant_uid
 _LAST_SECOND = 253_402_300_799  # the end of year 9999
 
 
@@ -120,7 +120,7 @@ def _read_content(payload: str, *, kids: set[str]) -> OrderToken | None:
     if money is None or expires_at is None or not all(isinstance(name, str) and name for name in names):
         return None
     kid, merchant, mode, order = map(str, names)
-    if kid not in kids or len(order) > _MAX_ORDER:
+    if kid not in kids or len(order) > MERCHANT_UID_LENGTH or UNPRINTABLE.search(order):
         return None
     return OrderToken(kid=kid, merchant=merchant, mode=mode, order=order, money=money, expires_at=expires_at)
 

@@ -26,10 +26,11 @@ from cachetools import TTLCache
 from httpx_aiohttp import AiohttpTransport
 
 from results.core.claim import is_askable
+from results.core.money import Money
 from results.core.snapshot import Snapshot
 from results.portone.credentials import Access
-from results.portone.errors import PaymentUnknown, PortOneRefused, PortOneSilent, PortOneUnavailable
-from results.portone.parse import ILLEGIBLE, parse_payment, whole
+from results.portone.errors import PaymentUnknown, PortOneDeclined, PortOneRefused, PortOneSilent, PortOneUnavailable
+from results.portone.parse import ILLEGIBLE, parse_payment, parse_prepared, whole
 
 DEADLINE: Final = 15.0  # seconds; the lease of a duty is longer
 BATCH: Final = 100
@@ -115,23 +116,52 @@ class PortOne:
             raise PortOneUnavailable("no payment of the order can be read")
         return found
 
-    async def _ask(self, access: Access, path: str, query: Any, keep_token: KeepToken) -> tuple[datetime, Any]:
+    async def prepare(
+        self, access: Access, merchant_uid: str, amount: Decimal, currency: str, *, keep_token: KeepToken
+    ) -> None:
+        """Announce what an order costs, in major units; what was announced before is replaced.
+
+        Raises PortOneDeclined or PaymentUnknown when PortOne takes neither a new amount nor a changed one.
+        """
+        # A form, because in JSON a fraction would pass through a float.
+        form = {"merchant_uid": merchant_uid, "amount": format(amount, "f"), "currency": currency}
+        try:
+            await self._ask(access, "/payments/prepare", None, keep_token, method="POST", data=form)
+        except PortOneDeclined:  # it is announced already, most likely: PortOne has no code of its own for that
+            await self._ask(access, "/payments/prepare", None, keep_token, method="PUT", data=form)
+
+    async def prepared(self, access: Access, merchant_uid: str, *, keep_token: KeepToken) -> Money | None:
+        """Ask what was announced of an order; None for nothing, and for an amount that is none in its currency."""
+        if not is_askable(merchant_uid):
+            return None
+        path = f"/payments/prepare/{quote(merchant_uid, safe='')}"
+        try:
+            _, answer = await self._ask(access, path, None, keep_token)
+        except (PaymentUnknown, PortOneDeclined):
+            return None
+        return parse_prepared(answer, merchant_uid)
+
+    async def _ask(
+        self, access: Access, path: str, query: Any, keep_token: KeepToken, *, method: str = "GET", **body: Any
+    ) -> tuple[datetime, Any]:
         """Return when the question was sent and the envelope's `response`."""
         try:
             async with asyncio.timeout(self._deadline):
                 token = await self._token(access, keep_token, refused=None)
-                asked_at, reply = await self._get(access, path, query, token)
+                asked_at, reply = await self._send(access, method, path, token, params=query, **body)
                 if reply.status_code == 401:
                     token = await self._token(access, keep_token, refused=token)
-                    asked_at, reply = await self._get(access, path, query, token)
+                    asked_at, reply = await self._send(access, method, path, token, params=query, **body)
         except (httpx.HTTPError, aiohttp.ClientError, TimeoutError, OSError) as error:
             raise PortOneSilent(f"no answer ({type(error).__name__})") from error
         return asked_at, _open_envelope(reply)
 
-    async def _get(self, access: Access, path: str, query: Any, token: str) -> tuple[datetime, httpx.Response]:
+    async def _send(
+        self, access: Access, method: str, path: str, token: str, **options: Any
+    ) -> tuple[datetime, httpx.Response]:
         headers = {"Authorization": f"Bearer {token}"} | ({"Tier": access.tier} if access.tier else {})
         asked_at = datetime.now(UTC)
-        return asked_at, await self._read("GET", path, params=query, headers=headers)
+        return asked_at, await self._read(method, path, headers=headers, **options)
 
     async def _token(self, access: Access, keep_token: KeepToken, *, refused: str | None) -> str:
         """Return a fresh token, but not the refused one; a merchant's questions share what one of them buys."""
@@ -194,6 +224,8 @@ def _open_envelope(reply: httpx.Response) -> Any:
         raise PaymentUnknown("PortOne knows no such payment")
     if reply.status_code >= 500:
         raise PortOneSilent(f"HTTP {reply.status_code}")
+    if reply.status_code in (200, 400, 409) and str(code) != "0":
+        raise PortOneDeclined(f"HTTP {reply.status_code}, code {str(code)[:16]}")
     if reply.status_code not in (200, 207) or str(code) != "0":
         raise PortOneUnavailable(f"HTTP {reply.status_code}, code {str(code)[:16]}")
     return envelope.get("response")

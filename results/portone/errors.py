@@ -2,7 +2,8 @@
 
 PortOneError
 ├── PortOneUnavailable   no usable answer: ask again later
-│   └── PortOneSilent    not even a wrong one: ask less until it speaks again
+│   ├── PortOneSilent    not even a wrong one: ask less until it speaks again
+│   └── PortOneDeclined  it understood and said no; of a payment that is no evidence either
 ├── PortOneRefused       the keys are refused: only the merchant can mend this
 └── PaymentUnknown       PortOne answered that it knows no such payment: ask again later, a few times
 """
@@ -18,6 +19,10 @@ class PortOneUnavailable(PortOneError):
 
 class PortOneSilent(PortOneUnavailable):
     """PortOne did not answer at all, or something else did in its place."""
+
+
+class PortOneDeclined(PortOneUnavailable):
+    """PortOne understood and said no; the same request brings the same answer."""
 
 
 class PortOneRefused(PortOneError):

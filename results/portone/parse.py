@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from results.core.claim import MAX_TOKEN
 from results.core.method import mask_card
+from results.core.money import Money, MoneyError, to_minor
 from results.core.snapshot import Cancellation, Card, Snapshot, VirtualAccount
 from results.portone.errors import PortOneUnavailable
 
@@ -29,6 +30,26 @@ def parse_payment(payment: object, *, asked_at: datetime) -> Snapshot:
         return _parse(_object(payment), asked_at)
     except (KeyError, *ILLEGIBLE) as error:
         raise PortOneUnavailable(f"a payment object cannot be read ({type(error).__name__})") from error
+
+
+def parse_prepared(answer: object, merchant_uid: str) -> Money | None:
+    """Return the amount that was announced of an order, in won where no currency stands with it.
+
+    None when nothing was, and for an amount that its currency does not have. Raises PortOneUnavailable.
+    """
+    if not answer:
+        return None
+    try:
+        prepared = _object(answer)
+        if _required(prepared, "merchant_uid") != merchant_uid:
+            raise ValueError("merchant_uid")
+        amount, currency = _amount(prepared["amount"]), _text(prepared, "currency") or "KRW"
+    except (KeyError, *ILLEGIBLE) as error:
+        raise PortOneUnavailable(f"what was announced cannot be read ({type(error).__name__})") from error
+    try:
+        return to_minor(amount, currency)
+    except MoneyError:
+        return None
 
 
 def _parse(payment: Json, asked_at: datetime) -> Snapshot:

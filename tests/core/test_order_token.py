@@ -186,6 +186,8 @@ def test_no_text_raises(text: str) -> None:
         content(o=""),
         content(o=7),
         content(o="x" * 41),
+        content(o="order-\x00"),
+        content(o="order-\ud800"),
         content(m=...),
         content(kid=["ok_1"]),
         content(kid="ok_2"),

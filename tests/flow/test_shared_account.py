@@ -1,5 +1,6 @@
 """One PortOne account behind two merchants, or behind two modes: a payment belongs to one of them."""
 
+import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -135,6 +136,39 @@ def test_in_a_shared_account_only_a_registered_order_gives_a_right(
     assert florist.told() == ["payment.review.order_unknown"]
     assert florist.payment(imp_uid).taken_at is None
     assert owners() == []
+
+
+@pytest.mark.parametrize("carried", [True, False])
+def test_in_a_shared_account_a_token_gives_no_right(
+    bakery: Cast, florist: Cast, run_worker: Work, carried: bool
+) -> None:
+    """A token tells what an order costs, not whose the payment is: one's own order may have the neighbour's number."""
+    imp_uid = pays(bakery, "order-1", custom_data=json.dumps({"pw_order": florist.signs()}) if carried else None)
+
+    florist.lands(imp_uid=imp_uid, merchant_uid="order-1", pw_order=florist.signs())
+    run_worker()
+
+    [event] = florist.events()
+    assert (event["type"], event["data"]["payment"]["verification"]["result"]) == (
+        "payment.review.order_unknown",
+        "not_checked",
+    )
+    assert owners() == []
+
+
+def test_prepare_is_not_read_for_a_neighbours_payment(bakery: Cast, florist: Cast, run_worker: Work) -> None:
+    """What a neighbour's payment names is not asked about, and leaves no order behind."""
+    bakery.expects("order-1")
+    florist.chooses(reads_prepared=True)
+    imp_uid = pays(bakery, "order-1")
+    bakery.is_called_about(imp_uid, "order-1")
+    run_worker()
+
+    florist.is_called_about(imp_uid, "order-1")
+    run_worker()
+
+    assert "prepare" not in bakery.portone.journal.counts()
+    assert florist.rows(Order) == []
 
 
 def test_the_rightful_merchant_takes_it_by_its_webhook(bakery: Cast, florist: Cast, run_worker: Work) -> None:

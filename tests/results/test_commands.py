@@ -174,6 +174,41 @@ def test_the_policy_is_of_this_mode(newcomers: None, policy: str) -> None:
     assert route_of(made).strict == (policy == "strict")
 
 
+@pytest.mark.parametrize(
+    ("policy", "confirm", "is_closed"),
+    [
+        ("open", None, False),
+        ("strict", None, True),
+        ("strict", "open", False),
+        ("open", "closed", True),
+    ],
+)
+def test_the_confirm_policy_follows_the_policy_unless_said(
+    newcomers: None, policy: str, confirm: str | None, is_closed: bool
+) -> None:
+    """`--confirm` decides alone; without it a strict merchant refuses what it does not know."""
+    made = create(policy=policy, **({"confirm": confirm} if confirm else {}))
+
+    assert route_of(made).confirm_closed is is_closed
+
+
+@pytest.mark.parametrize("switches", [[], ["--prepare"], ["--read-prepared"], ["--prepare", "--read-prepared"]])
+def test_announcing_is_switched_on_by_name(newcomers: None, switches: list[str]) -> None:
+    """`--prepare` announces amounts to PortOne, `--read-prepared` reads the shop's own; neither by itself."""
+    route = route_of(create(*switches, mode="live"))
+
+    assert (route.prepares, route.reads_prepared) == ("--prepare" in switches, "--read-prepared" in switches)
+
+
+@pytest.mark.parametrize("switch", ["--prepare", "--read-prepared"])
+def test_announcing_is_for_live_mode_only(newcomers: None, switch: str) -> None:
+    """PortOne keeps announced amounts by account: a test order would block the live one of its number."""
+    with pytest.raises(CommandError, match=f"{switch}: works in live mode only"):
+        create(switch, mode="test")
+
+    assert not Merchant.objects.filter(name="tailor").exists()
+
+
 def test_return_urls_and_origins_are_kept_in_normal_form(newcomers: None) -> None:
     """Several of each may be given; what is kept is their one spelling."""
     made = create(

@@ -19,11 +19,13 @@ from aiohttp import web
 
 from deploy.demo.mischief import Fault
 from deploy.demo.simulator import Simulator, running
+from results.core.money import Money
 from results.portone import (
     Access,
     Found,
     PaymentUnknown,
     PortOne,
+    PortOneDeclined,
     PortOneError,
     PortOneRefused,
     PortOneUnavailable,
@@ -850,3 +852,108 @@ async def test_no_secret_is_printed(bakery: Bakery, sim: Simulator) -> None:
 
     assert not any(secret in text for secret in (SECRET, token, "private@example.com"))
     assert "private@example.com" in found.raw.decode()
+
+
+# --- prepare ---
+
+
+async def prepares(bakery: Bakery, amount: str, currency: str = "KRW", order: str = "order-1") -> None:
+    await bakery.portone.prepare(bakery.access, order, Decimal(amount), currency, keep_token=bakery.keep)
+
+
+async def reads_back(bakery: Bakery, order: str = "order-1") -> Money | None:
+    return await bakery.portone.prepared(bakery.access, order, keep_token=bakery.keep)
+
+
+@pytest.mark.parametrize(
+    ("amount", "written"), [("64900", "64900"), ("14.20", "14.20"), ("1E+3", "1000"), ("0.001", "0.001")]
+)
+async def test_an_amount_is_announced_as_it_is_written(amount: str, written: str) -> None:
+    """Major units, exact, with the currency: a form, so that no fraction passes through a float."""
+    forms: list[dict[str, str]] = []
+
+    async def note(request: web.Request) -> web.StreamResponse:
+        forms.append({name: str(value) for name, value in (await request.post()).items()})
+        return web.json_response({"code": 0, "message": None, "response": {}})
+
+    async with standing(note) as (bakery, stand):
+        await prepares(bakery, amount, "USD", "order 한/1")
+
+    assert forms == [{"merchant_uid": "order 한/1", "amount": written, "currency": "USD"}]
+    assert stand.paths() == ["/payments/prepare"]
+
+
+async def test_an_announced_amount_is_changed(bakery: Bakery, sim: Simulator) -> None:
+    """PortOne declines a second announcement, so that it is changed in its place."""
+    await prepares(bakery, "64900")
+    await prepares(bakery, "59900")
+
+    assert await reads_back(bakery) == Money(59900, "KRW", 0)
+    assert [one.method for one in sim.journal.asked() if one.endpoint == "prepare"] == ["POST", "POST", "PUT", "GET"]
+
+
+@pytest.mark.parametrize(("status", "code"), [(200, 1), (200, "-1"), (400, -1), (409, -1)])
+async def test_a_declined_announcement_says_so(status: int, code: object) -> None:
+    """A no that PortOne thought about is told apart from silence, after both ways were tried."""
+    async with standing(showing(None, status=status, code=code)) as (bakery, stand):
+        with pytest.raises(PortOneDeclined):
+            await prepares(bakery, "64900")
+
+    assert len(stand.paths()) == 2
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_silence_about_an_announcement_is_not_a_no(status: int) -> None:
+    """It is to be announced again later, and not changed in its place now."""
+    async with standing(showing(None, status=status, code=-1)) as (bakery, stand):
+        with pytest.raises(PortOneUnavailable) as raised:
+            await prepares(bakery, "64900")
+
+    assert not isinstance(raised.value, PortOneDeclined)
+    assert len(stand.paths()) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "money"),
+    [
+        ({"merchant_uid": "order-1", "amount": 64900}, Money(64900, "KRW", 0)),
+        ({"merchant_uid": "order-1", "amount": 64900, "currency": None}, Money(64900, "KRW", 0)),
+        ({"merchant_uid": "order-1", "amount": 14.2, "currency": "USD"}, Money(1420, "USD", 2)),
+        ({"merchant_uid": "order-1", "amount": 14.2}, None),
+        ({"merchant_uid": "order-1", "amount": 14, "currency": "XXX"}, None),
+        (None, None),
+        ({}, None),
+    ],
+)
+async def test_what_was_announced_is_read_back(answer: object, money: Money | None) -> None:
+    """Won where no currency stands with it; what is no amount of its currency counts as nothing."""
+    async with standing(showing(answer)) as (bakery, stand):
+        assert await reads_back(bakery) == money
+
+    assert stand.paths() == ["/payments/prepare/order-1"]
+
+
+@pytest.mark.parametrize(("status", "code"), [(404, -1), (200, 1)])
+async def test_nothing_announced_is_nothing(status: int, code: int) -> None:
+    """That PortOne knows no announcement is an answer."""
+    async with standing(showing(None, status=status, code=code)) as (bakery, _):
+        assert await reads_back(bakery) is None
+
+
+@pytest.mark.parametrize(
+    "answer", [{"merchant_uid": "order-2", "amount": 1}, {"merchant_uid": "order-1"}, [1], "no", {"amount": 1}]
+)
+async def test_an_odd_answer_about_prepare_is_silence(answer: object) -> None:
+    """Another order's amount, or something illegible, is neither an amount nor nothing."""
+    async with standing(showing(answer)) as (bakery, _):
+        with pytest.raises(PortOneUnavailable):
+            await reads_back(bakery)
+
+
+async def test_orders_are_percent_encoded_and_never_paths() -> None:
+    """An order's number may hold anything but what would lead to another address."""
+    async with standing(showing(None)) as (bakery, stand):
+        for order in ("a b?c#d%2f", "..", "a/b"):
+            assert await reads_back(bakery, order) is None
+
+    assert stand.paths() == ["/payments/prepare/a%20b%3Fc%23d%252f"]

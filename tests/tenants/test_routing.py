@@ -25,8 +25,17 @@ from results.models import (
 from tenants.encryption import SealingKeyMissing
 from tenants.fields import new_id
 from tenants.models import Merchant, MerchantMode, RouteKey
-from tenants.onboarding import rotate_route_key
-from tenants.routing import Threads, find_mode, find_route, forget_everything, forget_route, inside
+from tenants.onboarding import retire_route_key, rotate_route_key
+from tenants.routing import (
+    Threads,
+    find_mode,
+    find_route,
+    forget_everything,
+    forget_route,
+    inside,
+    last_known_route,
+)
+from tests.factories import let_routes_expire
 from tests.tenants.conftest import NOON
 
 Cast = dict[str, Merchant]
@@ -156,6 +165,55 @@ def test_a_closed_ring_still_lets_arrivals_in(database: Cast, ring: Callable[...
     assert route is not None
     with pytest.raises(SealingKeyMissing, match="add it to the ring again"):
         route.open_vault()
+
+
+def test_where_a_key_led_is_known_after_the_route_expired(database: Cast) -> None:
+    """For an answer that cannot wait, what the merchant chose is known as long as this process lives."""
+    bakery = database["bakery"]
+    MerchantMode.objects.filter(merchant=bakery, mode="live").update(confirm_policy="closed", prepares=True)
+    key = key_of(bakery).key
+    found = find_route(key, kind="browser", at=NOON)
+
+    let_routes_expire()
+    known = last_known_route(key, kind="browser")
+
+    MerchantMode.objects.filter(merchant=bakery, mode="live").update(confirm_policy="open", prepares=False)
+    assert found is not None
+    assert (found.confirm_closed, found.prepares, found.reads_prepared) == (True, True, False)
+    assert known is found
+
+
+@pytest.mark.parametrize("kind", ["webhook", "browser"])
+def test_only_what_was_found_is_last_known(database: Cast, kind: str) -> None:
+    """A key that was never looked up leads nowhere, and one of another kind neither."""
+    key = key_of(database["bakery"], "webhook").key
+    find_route(key, kind=kind, at=NOON)
+
+    assert (last_known_route(key, kind=kind) is not None) is (kind == "webhook")
+    assert last_known_route("bk_never_seen", kind=kind) is None
+
+
+@pytest.mark.parametrize("way", ["retired here", "retired elsewhere", "merchant closed"])
+def test_a_key_known_to_be_closed_is_last_known_no_more(database: Cast, way: str) -> None:
+    """A retired key is forgotten where it was retired, and elsewhere as soon as it is looked up."""
+    bakery, old = database["bakery"], key_of(database["bakery"])
+    find_route(old.key, kind="browser", at=NOON)
+    rotate_route_key(bakery, "live", "browser", actor="tests", at=NOON)
+    find_route(old.key, kind="browser", at=NOON)
+    old.refresh_from_db()
+
+    if way == "retired here":
+        retire_route_key(old, actor="tests", at=NOON)
+    elif way == "retired elsewhere":
+        RouteKey.objects.filter(id=old.id).update(works_until=NOON)
+    else:
+        Merchant.objects.filter(id=bakery.id).update(closed_at=NOON)
+    if way != "retired here":
+        let_routes_expire()
+        find_route(old.key, kind="browser", at=NOON)
+    Merchant.objects.filter(id=bakery.id).update(closed_at=None)
+
+    assert last_known_route(old.key, kind="browser") is None
 
 
 # Schemas

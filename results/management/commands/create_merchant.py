@@ -20,7 +20,7 @@ from results.core.return_url import BadReturnUrl, normalise_return_url
 from results.endpoints import BadCallbackUrl, create_endpoint, normalise_callback_url
 from tenants.fields import Mode
 from tenants.models import Merchant, RouteKey
-from tenants.models.merchant import Policy
+from tenants.models.merchant import ConfirmPolicy, Policy
 from tenants.onboarding import issue_keys, provision, register_merchant, set_policy
 from tenants.routing import find_mode, inside
 
@@ -48,6 +48,20 @@ class Command(BaseCommand):
         parser.add_argument("--return-url", action="append", default=[], help="where customers go back to")
         parser.add_argument("--origin", action="append", default=[], help="origin of the shop's pages")
         parser.add_argument("--policy", choices=Policy.values, default=Policy.OPEN)
+        parser.add_argument(
+            "--confirm",
+            choices=ConfirmPolicy.values,
+            help="what PortOne's confirm process hears of an unknown order, and while the database is away:"
+            " open approves, closed refuses (default: closed with --policy strict, else open)",
+        )
+        parser.add_argument(
+            "--prepare", action="store_true", help="announce registered amounts to PortOne; live mode only"
+        )
+        parser.add_argument(
+            "--read-prepared",
+            action="store_true",
+            help="read back what the shop itself announced to PortOne; live mode only",
+        )
         parser.add_argument("--language", choices=("ko", "en"), default="", help="of the result page")
         parser.add_argument("--json", action="store_true", help="one line of JSON on standard output")
 
@@ -71,12 +85,22 @@ class Command(BaseCommand):
 def check_options(options: dict[str, Any]) -> dict[str, Any]:
     """Refuse what cannot work before anything is made; each message names the option and the mend."""
     check_texts(options)
+    check_switches(options)
     [callback_url] = read_each("--callback-url", [options["callback_url"]], normalise_callback_url)
     return {
         "callback_url": callback_url,
         "return_urls": read_each("--return-url", options["return_url"], read_return_url),
         "origins": read_each("--origin", options["origin"], read_origin),
     }
+
+
+def check_switches(options: dict[str, Any]) -> None:
+    """PortOne keeps announced amounts by account, so those of a test order would block the live one."""
+    for option in ("prepare", "read_prepared"):
+        if options[option] and options["mode"] != Mode.LIVE:
+            raise CommandError(
+                f"--{option.replace('_', '-')}: works in live mode only; leave it out or use --mode live"
+            )
 
 
 def check_texts(options: dict[str, Any]) -> None:
@@ -126,6 +150,9 @@ def set_up_mode(
         merchant,
         mode,
         policy=options["policy"],
+        confirm_policy=options["confirm"],
+        prepares=options["prepare"],
+        reads_prepared=options["read_prepared"],
         return_urls=options["return_urls"],
         origins=options["origins"],
     )

@@ -1,0 +1,81 @@
+"""What is a payment expected to cost? Collects what every source said, and opens the keys of order tokens.
+
+The keys are loaded only when there is a token to read.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import structlog
+
+from results.core.classify import Expected
+from results.core.expectation import Expectation, Source, Statement, choose
+from results.core.ids import encode
+from results.core.money import Money
+from results.core.order_token import BadToken, OrderKey, OrderToken, read_token
+from results.core.snapshot import Snapshot
+from results.models import Order
+from tenants.encryption import SealBroken
+from tenants.models import MerchantKey
+from tenants.routing import Route
+
+log = structlog.get_logger()
+
+
+def expectation_for(route: Route, order: Order, snapshot: Snapshot | None, *, seen_at: datetime) -> Expectation:
+    """Return what a payment of the order is expected to cost; without a snapshot, one that began when it was seen.
+
+    Raises SealingKeyMissing when the payment carries a token and the merchant's keys cannot be opened.
+    """
+    own, started_at = None, seen_at
+    if snapshot:
+        own = read_signed(route, snapshot.order_token, order_keys(route)) if snapshot.order_token else None
+        started_at = snapshot.started_at or snapshot.paid_at or snapshot.asked_at
+    return choose(
+        expected_of(order),
+        own=own,
+        heard=statement_of(order, Source.ORDER_TOKEN),
+        prepared=statement_of(order, Source.PREPARE),
+        merchant_uid=order.merchant_uid,
+        started_at=started_at,
+        seen_at=seen_at,
+    )
+
+
+def expected_of(order: Order) -> Expected | None:
+    """Return what the merchant's server registered."""
+    if order.expected_amount is None or order.registered_at is None:
+        return None
+    money = Money(order.expected_amount, order.expected_currency, order.expected_exponent or 0)
+    return Expected(money, order.expected_source, order.registered_at, order.expires_at)
+
+
+def statement_of(order: Order, source: Source) -> Statement | None:
+    return Statement.from_json(order.statements.get(source))
+
+
+def order_keys(route: Route) -> Sequence[OrderKey]:
+    """Return the keys with which this merchant signs order tokens in this mode; raise SealingKeyMissing."""
+    vault = route.open_vault()
+    keys = []
+    for row in MerchantKey.objects.filter(
+        merchant=route.merchant_id, mode=route.mode, purpose=MerchantKey.Purpose.ORDER, retired_at=None
+    ):
+        try:
+            key = vault.open(bytes(row.sealed), table="tenants_merchantkey", field="sealed", row=row.id).decode()
+        except SealBroken as error:  # one broken key must not close the others
+            log.error(
+                "order_key_broken", merchant=str(route.merchant_id), mode=route.mode, kid=row.kid, error=str(error)
+            )
+            continue
+        keys.append(OrderKey(row.kid, key))
+    return keys
+
+
+def read_signed(route: Route, text: str, keys: Sequence[OrderKey]) -> OrderToken | None:
+    """Return what the merchant's server signed; None, with the reason in the log, for what is not believed."""
+    token = read_token(text, keys=keys, merchant=encode("mer", route.merchant_id), mode=route.mode)
+    if isinstance(token, BadToken):
+        log.info("order_token_ignored", merchant=str(route.merchant_id), mode=route.mode, reason=token.reason)
+        return None
+    return token
