@@ -19,6 +19,7 @@ from results.models import Notification, Order, Payment, Verification
 from tenants.models import Duty
 from tenants.routing import Route
 
+FOUND, UNKNOWN = Verification.Answer.FOUND, Verification.Answer.UNKNOWN
 LAST_LOOK: Final = 3  # times unknown: still so after the second refetch
 
 
@@ -204,17 +205,17 @@ def _newest_of(rows: "Iterable[Verification]", name: str) -> dict[str, datetime]
     return dict(grouped)
 
 
-def count_unknown(mode: str, reasons: Iterable[Reason]) -> dict[int, int]:
-    """Return, by duty, how often PortOne has answered since that arrival that it knows no such payment.
+def count_answers(mode: str, reasons: Iterable[Reason]) -> dict[int, int]:
+    """Return, by duty, how often PortOne has answered since that arrival about what it names.
 
-    Tries are no measure of that: they also count the times when PortOne did not answer at all.
+    Tries are no measure of that: they also count the times when PortOne did not answer at all, or was not asked.
     """
     notes = {reason.duty.id: reason.notification for reason in reasons if reason.notification}
     imp_uids = {note.imp_uid for note in notes.values() if note.imp_uid}
     orders = {note.merchant_uid for note in notes.values() if note.merchant_uid}
     about = Q(imp_uid__in=imp_uids) | Q(imp_uid=None, merchant_uid__in=orders)
-    unknown = Verification.objects.filter(about, mode=mode, answer=Verification.Answer.UNKNOWN)
-    answers = list(unknown.values_list("imp_uid", "merchant_uid", "asked_at")) if notes else []
+    said = Verification.objects.filter(about, mode=mode, answer__in=(FOUND, UNKNOWN))
+    answers = list(said.values_list("imp_uid", "merchant_uid", "asked_at")) if notes else []
     return {
         duty: sum(
             asked_at >= note.received_at and (imp_uid == note.imp_uid if imp_uid else order == note.merchant_uid)
@@ -227,7 +228,7 @@ def count_unknown(mode: str, reasons: Iterable[Reason]) -> dict[int, int]:
 def mark_last_looks(mode: str, questions: Iterable[Question]) -> None:
     """Mark the questions that may look once among test payments: long unknown, and for a registered order."""
     about = [question for question in questions if question.imp_uid]
-    unknown = count_unknown(mode, (reason for question in about for reason in question.reasons))
+    unknown = count_answers(mode, (reason for question in about for reason in question.reasons))
     tired = [
         (reason.claim.merchant_uid, question)
         for question in about

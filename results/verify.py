@@ -3,7 +3,7 @@
 What is due for one merchant and mode is asked together, each payment once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -33,7 +33,7 @@ from results.portone import (
     open_access,
 )
 from results.publish import DOUBT_WAIT, is_asked_twice_more, publish_snapshot
-from results.questions import Question, Reason, count_unknown, gather, read_reasons, settle
+from results.questions import Question, Reason, count_answers, gather, read_reasons, settle
 from results.report import report_refused_keys
 from tenants.fields import new_id
 from tenants.routing import CUT_OFF, Route, Threads
@@ -92,14 +92,13 @@ def conclude(route: Route, answers: Sequence[Answered], unasked: Sequence[Questi
     concluded: list[Answered] = []
     settled: list[Reason] = []
     later = {reason.duty.id: at for question in unasked for reason in question.reasons}
-    missed = (reason for answered in answers if answered.answer == Answer.UNKNOWN for reason in answered.reasons)
-    unknown = count_unknown(route.mode, missed)
+    earlier = count_answers(route.mode, missed_by(answers))
     for answered in answers:
         try:
             payments = publish_found(route, answered, at=at)
             moments = [
                 # This answer is not kept yet, so it is one more.
-                (reason, ask_again_at(route, reason, answered, payments, unknown.get(reason.duty.id, 0) + 1, at=at))
+                (reason, ask_again_at(route, reason, answered, payments, earlier.get(reason.duty.id, 0) + 1, at=at))
                 for reason in answered.reasons
             ]
             ended = [reason for reason, moment in moments if moment is None]
@@ -120,6 +119,14 @@ def conclude(route: Route, answers: Sequence[Answered], unasked: Sequence[Questi
         duties.put_off(later)
     for answered in answers:
         log_answer(route, answered)
+
+
+def missed_by(answers: Sequence[Answered]) -> Iterator[Reason]:
+    """Yield the reasons that an answer leaves open: PortOne knows no such payment, or does not show the news yet."""
+    for answered in answers:
+        for reason in answered.reasons:
+            if answered.answer == Answer.UNKNOWN or is_ahead_of(reason, answered):
+                yield reason
 
 
 def report_refused_claims(
@@ -194,11 +201,11 @@ def may_show(snapshot: Snapshot, *, at: datetime) -> bool:
 
 
 def ask_again_at(
-    route: Route, reason: Reason, answered: Answered, payments: Sequence[Payment], unknown: int, *, at: datetime
+    route: Route, reason: Reason, answered: Answered, payments: Sequence[Payment], times: int, *, at: datetime
 ) -> datetime | None:
     """Return when the reason is to be asked about again; None when this answer settles it.
 
-    `unknown` is how often PortOne has said by now that it knows no such payment.
+    `times` is how often PortOne has answered by now without showing what is looked for.
     """
     match answered.answer:
         case Answer.UNAVAILABLE:
@@ -213,7 +220,7 @@ def ask_again_at(
             return waits_until
     ahead = not answered.question.last_look and is_ahead_of(reason, answered)
     if answered.answer == Answer.UNKNOWN or ahead:
-        wait = after_unknown(reason.duty.tries if ahead else unknown)
+        wait = after_unknown(times)
         return at + wait if wait is not None else None
     return None
 

@@ -51,7 +51,8 @@ def needs_question(
     `newest` is the newest answer about its payment; `answered_at` and `asked_at` are when the newest question that
     was answered, and the newest at all, were sent.
     """
-    if answered_at is not None and answered_at >= received_at + CLOCKS_APART:
+    shows_it = newest is None or not is_ahead(claim, newest)
+    if answered_at is not None and answered_at >= received_at + CLOCKS_APART and shows_it:
         return Settled()
     if newest is not None and says_already(newest, claim, is_landing=is_landing, at=at):
         return Settled()
@@ -89,6 +90,8 @@ def is_ahead(claim: Claim, found: Snapshot) -> bool:
             return found.status in ("ready", "failed")
         case "failed":
             return found.status == "ready"
+        case "ready":  # a deposit that was undone, unless the webhook is an old one
+            return found.status == "paid" and found.virtual_account is not None
         case "cancelled":
             if claim.cancellation_id:
                 return claim.cancellation_id not in {entry.id for entry in found.cancellations}

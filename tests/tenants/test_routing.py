@@ -20,6 +20,7 @@ from results.models import (
     Notification,
     Order,
     Payment,
+    Reconciliation,
     Verification,
 )
 from tenants.encryption import SealingKeyMissing
@@ -348,6 +349,7 @@ def one_of_each() -> list[Model]:
         EndpointSecret.objects.create(endpoint=endpoint, sealed=b"sealed", created_at=NOON),
         Notification.objects.create(**live, kind="webhook", received_at=NOON, claim={}),
         Verification.objects.create(**live, **asked),
+        Reconciliation.objects.create(**live, since=NOON),
     ]
 
 
