@@ -1,14 +1,23 @@
 """The only place that speaks to PortOne, and the only one that opens a merchant's PortOne keys."""
 
-from results.portone.client import Found, PortOne
+from results.portone.client import Found, Page, PortOne
 from results.portone.credentials import Access, account_of, keep_token, note_account, open_access, seal_credential
-from results.portone.errors import PaymentUnknown, PortOneError, PortOneRefused, PortOneSilent, PortOneUnavailable
+from results.portone.errors import (
+    PaymentUnknown,
+    PortOneBusy,
+    PortOneError,
+    PortOneRefused,
+    PortOneSilent,
+    PortOneUnavailable,
+)
 
 __all__ = [
     "Access",
     "Found",
+    "Page",
     "PaymentUnknown",
     "PortOne",
+    "PortOneBusy",
     "PortOneError",
     "PortOneRefused",
     "PortOneSilent",

@@ -2,7 +2,9 @@
 
 PortOneError
 ├── PortOneUnavailable   no usable answer: ask again later
-│   └── PortOneSilent    not even a wrong one: ask less until it speaks again
+│   ├── PortOneSilent    not even a wrong one: ask less until it speaks again
+│   ├── PortOneBusy      too many questions: ask again later, and fewer
+│   └── QuestionRejected PortOne finds no sense in the question, such as a page past the end
 ├── PortOneRefused       the keys are refused: only the merchant can mend this
 └── PaymentUnknown       PortOne answered that it knows no such payment: ask again later, a few times
 """
@@ -18,6 +20,14 @@ class PortOneUnavailable(PortOneError):
 
 class PortOneSilent(PortOneUnavailable):
     """PortOne did not answer at all, or something else did in its place."""
+
+
+class PortOneBusy(PortOneUnavailable):
+    """PortOne answered 429: asking less may help."""
+
+
+class QuestionRejected(PortOneUnavailable):
+    """PortOne answered 400: no such page, or a question that it does not understand."""
 
 
 class PortOneRefused(PortOneError):
