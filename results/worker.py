@@ -23,6 +23,7 @@ from results.deliver import Tried
 from results.duties import Taken
 from results.outbound import GuardedClient, OutboundFault
 from results.portone import PortOne
+from results.reconcile import sweep
 from results.verify import verify
 from tenants.encryption import SealingError
 from tenants.models import Duty
@@ -39,9 +40,10 @@ ROUNDS_OF_A_LANE: Final = 2
 DELIVERIES_OF_A_LANE: Final = 60
 DELIVERIES_IN_FLIGHT: Final = 500
 ROUNDS_IN_FLIGHT: Final = 60
+SWEEPS_IN_FLIGHT: Final = 10  # they take seconds, and must leave room for the questions that customers wait for
 OUR_FAULT: Final = timedelta(seconds=5)
 RECORD_AGAIN: Final = (0.5, 1.0, 2.0, 3.0, 3.0, 4.0)  # seconds: a restart, or a standby that takes over
-ASKING: Final = (Duty.Kind.VOUCHED, Duty.Kind.VERIFY, Duty.Kind.ASK)
+ASKING: Final = (Duty.Kind.VOUCHED, Duty.Kind.VERIFY, Duty.Kind.ASK, Duty.Kind.SWEEP)
 
 
 @dataclass(slots=True)
@@ -57,6 +59,7 @@ class Worker:
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     resting: dict[UUID, datetime] = field(default_factory=dict)
     held: set[int] = field(default_factory=set)
+    sweeping: int = 0
     tried: dict[UUID, list[Tried]] = field(default_factory=lambda: defaultdict(list))
     recording: set[UUID] = field(default_factory=set)
 
@@ -97,15 +100,18 @@ class Worker:
         asking = QUESTIONS_A_TURN if self.rounds.total() < ROUNDS_IN_FLIGHT else 0
         limits = {
             **{kind.value: asking for kind in ASKING},
+            Duty.Kind.SWEEP.value: min(asking, max(0, SWEEPS_IN_FLIGHT - self.sweeping)),
             Duty.Kind.DELIVER.value: min(DELIVERIES_A_TURN, sending),
             Duty.Kind.REDELIVER.value: min(DELIVERIES_A_TURN, sending),
         }
         found = await duties.take(queue, limits=limits, full=self._full_lanes(), at=datetime.now(UTC))
         # A database that crashed may have forgotten a claim of ours: what is still being done is not begun again.
         taken = [duty for duty in found if duty.id not in self.held]
-        asked = _by(lambda duty: duty.lane, (duty for duty in taken if duty.kind in ASKING))
-        for lane, group in asked.items():
-            self._start(self._ask(group), group, self.rounds, [lane])
+        asked = _by(
+            lambda duty: (duty.lane, duty.kind == Duty.Kind.SWEEP), (duty for duty in taken if duty.kind in ASKING)
+        )
+        for (lane, is_sweep), group in asked.items():
+            self._start(self._sweep(group) if is_sweep else self._ask(group), group, self.rounds, [lane])
         sent = _by(lambda duty: (duty.merchant, duty.mode), (duty for duty in taken if duty.kind not in ASKING))
         for group in sent.values():
             places = [duty.lane for duty in group]
@@ -150,6 +156,16 @@ class Worker:
             return
         if rests_until := await verify(self.portone, self.threads, route, group):
             self.resting[group[0].lane] = rests_until
+
+    async def _sweep(self, group: Sequence[Taken]) -> None:
+        """Read on in PortOne's list for one mode; a mode never has two sweeps at a time."""
+        self.sweeping += 1
+        try:
+            route = await self._route(group)
+            if route:
+                await sweep(self.portone, self.threads, route, group[0], jitter=random.uniform(-1, 1))
+        finally:
+            self.sweeping -= 1
 
     async def _deliver(self, group: Sequence[Taken], places: list[UUID]) -> None:
         """Make the deliveries of one merchant; each gives its place back when it is over, not when all are."""
