@@ -58,8 +58,15 @@ class Env:
     ) -> int:
         return self._read(name, lambda value: parse_number(value, minimum, maximum), default, hint)
 
-    def duration(self, name: str, default: timedelta | None = None, *, hint: str = "such as 30s") -> timedelta:
-        return self._read(name, parse_duration, default, hint)
+    def duration(
+        self,
+        name: str,
+        default: timedelta | None = None,
+        *,
+        minimum: timedelta | None = None,
+        hint: str = "such as 30s",
+    ) -> timedelta:
+        return self._read(name, lambda value: parse_duration(value, minimum), default, hint)
 
     def choice(self, name: str, choices: Collection[str], default: str | None = None, *, hint: str = "") -> str:
         fault = f"is none of {', '.join(choices)}"
@@ -177,12 +184,15 @@ def parse_number(value: str, minimum: int | None = None, maximum: int | None = N
     return int(value)
 
 
-def parse_duration(value: str) -> timedelta:
+def parse_duration(value: str, minimum: timedelta | None = None) -> timedelta:
     """Read a number and its unit; without a unit it counts seconds."""
     parts = re.fullmatch(r"([0-9]{1,8}(?:\.[0-9]{1,6})?)(ms|s|m|h|d)?", value)
     if not parts:
         raise Fault("is not a duration in ms, s, m, h or d")
-    return timedelta(**{UNITS[parts[2]]: float(parts[1])})
+    duration = timedelta(**{UNITS[parts[2]]: float(parts[1])})
+    if minimum is not None and duration < minimum:
+        raise Fault(f"is shorter than {minimum.total_seconds():g}s")
+    return duration
 
 
 def parse_choice(value: str, choices: Collection[str], fault: str) -> str:

@@ -48,8 +48,10 @@ DEFAULT_FROM_EMAIL = f"Paywitness <paywitness@{MAIL_DOMAIN}>"
 # Times of the flow; the demo and the fault harness shorten them.
 CLAIM_DELAY = env.duration("CLAIM_DELAY", default=timedelta(seconds=30), hint="such as 30s")
 DEPOSIT_GRACE = env.duration("DEPOSIT_GRACE", default=timedelta(minutes=10), hint="such as 10m")
-
-SWEEP_INTERVAL = env.duration("SWEEP_INTERVAL", default=timedelta(minutes=5), hint="such as 5m")
+# Without a pause between them, sweeps would do nothing but ask.
+SWEEP_INTERVAL = env.duration(
+    "SWEEP_INTERVAL", default=timedelta(minutes=5), minimum=timedelta(seconds=1), hint="such as 5m"
+)
 
 # Database: schema per merchant (django-tenants).
 EMBEDDED_DATABASE = not (os.environ.get("DATABASE_URL") or os.environ.get("DATABASE_URL_FILE"))

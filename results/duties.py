@@ -41,6 +41,19 @@ VALUES ('{kind}', %s, %s, %s, %s, %s, 0)
 ON CONFLICT (reference) WHERE kind = '{kind}' DO UPDATE SET due_at = LEAST(tenants_duty.due_at, EXCLUDED.due_at)
 """
 
+# Asked for each minute, so the ones that are owed already are left out first: a conflict would use up an id each.
+OWE_MISSING_SWEEPS: Final = """
+INSERT INTO public.tenants_duty (kind, merchant, mode, lane, reference, due_at, tries)
+SELECT 'sweep', credential.merchant_id, credential.mode, chosen.id, chosen.id, %s, 0
+FROM public.tenants_credential AS credential
+JOIN public.tenants_merchant AS merchant ON merchant.id = credential.merchant_id
+JOIN public.tenants_merchantmode AS chosen
+    ON chosen.merchant_id = credential.merchant_id AND chosen.mode = credential.mode
+WHERE merchant.state = 'ready' AND merchant.closed_at IS NULL
+AND NOT EXISTS (SELECT 1 FROM public.tenants_duty WHERE kind = 'sweep' AND reference = chosen.id)
+ON CONFLICT (reference) WHERE kind = 'sweep' DO NOTHING
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Taken:
@@ -102,6 +115,11 @@ def owe_question(*, merchant: UUID, mode: str, lane: UUID, payment: UUID, due_at
 def owe_sweep(*, merchant: UUID, mode: str, lane: UUID, due_at: datetime) -> None:
     """See to it that a mode is swept; one that already is keeps the earlier time."""
     _owe_once("sweep", merchant, mode, lane, lane, due_at)
+
+
+def owe_missing_sweeps(*, at: datetime) -> None:
+    """Owe a sweep for every mode that has PortOne keys and none: those of merchants that are ready and open."""
+    _run(OWE_MISSING_SWEEPS, [at])
 
 
 def owe_preparation(*, merchant: UUID, mode: str, lane: UUID, order: UUID, due_at: datetime) -> None:

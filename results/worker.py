@@ -24,6 +24,7 @@ from results.duties import Taken
 from results.outbound import GuardedClient, OutboundFault
 from results.portone import PortOne
 from results.prepare import announce_orders
+from results.reconcile import sweep
 from results.verify import verify
 from tenants.encryption import SealingError
 from tenants.models import Duty
@@ -41,6 +42,7 @@ ROUNDS_OF_A_LANE: Final = 2
 DELIVERIES_OF_A_LANE: Final = 60
 DELIVERIES_IN_FLIGHT: Final = 500
 ROUNDS_IN_FLIGHT: Final = 60
+SWEEPS_IN_FLIGHT: Final = 10  # they take seconds, and must leave room for the questions that customers wait for
 OUR_FAULT: Final = timedelta(seconds=5)
 RECORD_AGAIN: Final = (0.5, 1.0, 2.0, 3.0, 3.0, 4.0)  # seconds: a restart, or a standby that takes over
 ASKING: Final = (Duty.Kind.VOUCHED, Duty.Kind.VERIFY, Duty.Kind.ASK)
@@ -60,6 +62,7 @@ class Worker:
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     resting: dict[UUID, datetime] = field(default_factory=dict)
     held: set[int] = field(default_factory=set)
+    sweeping: int = 0
     tried: dict[UUID, list[Tried]] = field(default_factory=lambda: defaultdict(list))
     recording: set[UUID] = field(default_factory=set)
 
@@ -100,6 +103,7 @@ class Worker:
         asking = QUESTIONS_A_TURN if self.rounds.total() < ROUNDS_IN_FLIGHT else 0
         limits = {
             **{kind.value: asking for kind in ASKING},
+            Duty.Kind.SWEEP.value: min(asking, max(0, SWEEPS_IN_FLIGHT - self.sweeping)),
             Duty.Kind.PREPARE.value: min(ANNOUNCEMENTS_A_TURN, asking),
             Duty.Kind.DELIVER.value: min(DELIVERIES_A_TURN, sending),
             Duty.Kind.REDELIVER.value: min(DELIVERIES_A_TURN, sending),
@@ -109,6 +113,9 @@ class Worker:
         asked = _by(lambda duty: duty.lane, (duty for duty in taken if duty.kind in ASKING))
         for lane, group in asked.items():
             self._start(self._ask(group), group, self.rounds, [lane])
+        for duty in taken:
+            if duty.kind == Duty.Kind.SWEEP:
+                self._start(self._sweep([duty]), [duty], self.rounds, [duty.lane])
         announced = _by(lambda duty: duty.lane, (duty for duty in taken if duty.kind == Duty.Kind.PREPARE))
         for lane, group in announced.items():
             self._start(self._announce(group), group, self.rounds, [lane])
@@ -161,6 +168,16 @@ class Worker:
         route = await self._route(group)
         if route:
             await announce_orders(self.portone, self.threads, route, group)
+
+    async def _sweep(self, group: Sequence[Taken]) -> None:
+        """Read on in PortOne's list for one mode; a mode never has two sweeps at a time."""
+        self.sweeping += 1
+        try:
+            route = await self._route(group)
+            if route:
+                await sweep(self.portone, self.threads, route, group[0], jitter=random.uniform(-1, 1))
+        finally:
+            self.sweeping -= 1
 
     async def _deliver(self, group: Sequence[Taken], places: list[UUID]) -> None:
         """Make the deliveries of one merchant; each gives its place back when it is over, not when all are."""

@@ -1,9 +1,10 @@
 """The only place that speaks to PortOne, and the only one that opens a merchant's PortOne keys."""
 
-from results.portone.client import Found, KeepToken, PortOne
+from results.portone.client import Found, KeepToken, Page, PortOne
 from results.portone.credentials import Access, account_of, keep_token, note_account, open_access, seal_credential
 from results.portone.errors import (
     PaymentUnknown,
+    PortOneBusy,
     PortOneDeclined,
     PortOneError,
     PortOneRefused,
@@ -15,8 +16,10 @@ __all__ = [
     "Access",
     "Found",
     "KeepToken",
+    "Page",
     "PaymentUnknown",
     "PortOne",
+    "PortOneBusy",
     "PortOneDeclined",
     "PortOneError",
     "PortOneRefused",

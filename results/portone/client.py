@@ -29,7 +29,15 @@ from results.core.claim import is_askable
 from results.core.money import Money
 from results.core.snapshot import Snapshot
 from results.portone.credentials import Access
-from results.portone.errors import PaymentUnknown, PortOneDeclined, PortOneRefused, PortOneSilent, PortOneUnavailable
+from results.portone.errors import (
+    PaymentUnknown,
+    PortOneBusy,
+    PortOneDeclined,
+    PortOneRefused,
+    PortOneSilent,
+    PortOneUnavailable,
+    QuestionRejected,
+)
 from results.portone.parse import ILLEGIBLE, parse_payment, parse_prepared, whole
 
 DEADLINE: Final = 15.0  # seconds; the lease of a duty is longer
@@ -49,6 +57,16 @@ class Found:
 
     snapshot: Snapshot
     raw: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of PortOne's list of payments, newest change first. `unreadable` rows are left out of `found`."""
+
+    found: tuple[Found, ...] = ()
+    unreadable: int = 0
+    total: int = 0
+    is_last: bool = True
 
 
 class PortOne:
@@ -141,6 +159,21 @@ class PortOne:
             return None
         return parse_prepared(answer, merchant_uid)
 
+    async def list_newest(self, access: Access, *, page: int, limit: int, keep_token: KeepToken) -> Page:
+        """Ask for a page, from 1, of all payments, those changed last first. Test payments are not among them.
+
+        Without `from` and `to`: they would leave out what was changed just now but begun long ago. A page past the
+        end is an empty last one. Raises PortOneRefused or PortOneUnavailable.
+        """
+        query = {"sorting": "-updated", "page": str(page), "limit": str(limit)}
+        try:
+            asked_at, answer = await self._ask(access, "/payments/status/all", query, keep_token)
+        except QuestionRejected:
+            return Page()
+        except PaymentUnknown as error:
+            raise PortOneUnavailable("HTTP 404 for a list") from error
+        return _page(answer, asked_at)
+
     async def _ask(
         self, access: Access, path: str, query: Any, keep_token: KeepToken, *, method: str = "GET", **body: Any
     ) -> tuple[datetime, Any]:
@@ -213,18 +246,23 @@ def _is_fresh(ends: datetime | None) -> bool:
 
 def _open_envelope(reply: httpx.Response) -> Any:
     """Return `response` of the envelope. PortOne also says no at HTTP 200, with a code other than 0."""
-    if reply.status_code == 401:
-        raise PortOneRefused("PortOne refuses these keys")
+    if reply.status_code == 429:
+        raise PortOneBusy("HTTP 429")
     try:
         envelope = json.loads(reply.content, parse_float=Decimal, parse_constant=_refuse_constant)
         code = envelope["code"]
     except (KeyError, *ILLEGIBLE) as error:
         raise PortOneSilent(f"HTTP {reply.status_code} without PortOne's envelope") from error
+    # A proxy between us refuses and misses too: only PortOne's own envelope says so of keys and payments.
+    if reply.status_code == 401:
+        raise PortOneRefused("PortOne refuses these keys")
     if reply.status_code == 404:
         raise PaymentUnknown("PortOne knows no such payment")
+    if reply.status_code == 400:
+        raise QuestionRejected(f"HTTP 400, code {str(code)[:16]}")
     if reply.status_code >= 500:
         raise PortOneSilent(f"HTTP {reply.status_code}")
-    if reply.status_code in (200, 400, 409) and str(code) != "0":
+    if reply.status_code in (200, 409) and str(code) != "0":
         raise PortOneDeclined(f"HTTP {reply.status_code}, code {str(code)[:16]}")
     if reply.status_code not in (200, 207) or str(code) != "0":
         raise PortOneUnavailable(f"HTTP {reply.status_code}, code {str(code)[:16]}")
@@ -239,6 +277,19 @@ def _list(answer: object) -> list[object]:
     if not isinstance(answer, list):
         raise PortOneUnavailable("the answer holds no list")
     return answer
+
+
+def _page(answer: object, asked_at: datetime) -> Page:
+    if not isinstance(answer, dict):
+        raise PortOneUnavailable("the answer holds no page")
+    rows = _list(answer.get("list"))
+    read = [_try_found(row, asked_at) for row in rows]
+    found = tuple(one for one in read if one is not None)
+    try:
+        total, following = whole(answer.get("total") or 0), whole(answer.get("next") or 0)
+    except ILLEGIBLE as error:
+        raise PortOneUnavailable("the page cannot be counted") from error
+    return Page(found, len(rows) - len(found), total, is_last=not rows or following == 0)
 
 
 def _found(payment: object, asked_at: datetime) -> Found:

@@ -3,7 +3,9 @@
 PortOneError
 ├── PortOneUnavailable   no usable answer: ask again later
 │   ├── PortOneSilent    not even a wrong one: ask less until it speaks again
+│   ├── PortOneBusy      too many questions: ask again later, and fewer
 │   └── PortOneDeclined  it understood and said no; of a payment that is no evidence either
+│       └── QuestionRejected  HTTP 400: no sense in the question, such as a page past the end
 ├── PortOneRefused       the keys are refused: only the merchant can mend this
 └── PaymentUnknown       PortOne answered that it knows no such payment: ask again later, a few times
 """
@@ -23,6 +25,14 @@ class PortOneSilent(PortOneUnavailable):
 
 class PortOneDeclined(PortOneUnavailable):
     """PortOne understood and said no; the same request brings the same answer."""
+
+
+class QuestionRejected(PortOneDeclined):
+    """PortOne answered 400: no such page, or a question that it does not understand."""
+
+
+class PortOneBusy(PortOneUnavailable):
+    """PortOne answered 429: asking less may help."""
 
 
 class PortOneRefused(PortOneError):

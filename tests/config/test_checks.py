@@ -102,6 +102,14 @@ def test_an_odd_value_is_refused_with_its_name_before_anything_else() -> None:
     assert "CLAIM_DELAY='soon' is not a duration" in done.stderr
 
 
+def test_sweeps_without_a_pause_are_refused() -> None:
+    """An interval of nothing would ask PortOne without end."""
+    done = manage("check", SWEEP_INTERVAL="0")
+
+    assert done.returncode != 0
+    assert "SWEEP_INTERVAL='0' is shorter than 1s" in done.stderr
+
+
 def test_a_refusal_shows_no_key() -> None:
     """A ring that cannot be read is refused by the id of its key, without the key."""
     done = manage("check", SEALING_KEYS="k1:bm90LWEtc2VjcmV0")

@@ -179,6 +179,15 @@ def test_an_odd_duration_is_refused(written: str) -> None:
         env(CLAIM_DELAY=written).duration("CLAIM_DELAY")
 
 
+@pytest.mark.parametrize("written", ["0", "0s", "999ms"])
+def test_a_duration_may_have_a_least_length(written: str) -> None:
+    """A pause that is none is refused where work would follow work without end."""
+    with pytest.raises(ImproperlyConfigured, match=r"is shorter than 1s"):
+        env(SWEEP_INTERVAL=written).duration("SWEEP_INTERVAL", minimum=timedelta(seconds=1))
+
+    assert env(SWEEP_INTERVAL="1s").duration("SWEEP_INTERVAL", minimum=timedelta(seconds=1)) == timedelta(seconds=1)
+
+
 def test_a_choice_is_one_of_the_choices() -> None:
     """A choice is taken literally."""
     choices = ("production", "development")

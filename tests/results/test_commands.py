@@ -19,7 +19,7 @@ from results.core.ids import decode, encode
 from results.deliver import open_secrets
 from results.models import Endpoint, Order
 from results.portone import open_access
-from tenants.models import ApiKey, Credential, Membership, Merchant, MerchantMode
+from tenants.models import ApiKey, Credential, Duty, Membership, Merchant, MerchantMode
 from tenants.models.keys import digest_of
 from tenants.routing import Route, find_mode, find_route, inside
 from tests.factories import Cast
@@ -221,6 +221,15 @@ def test_return_urls_and_origins_are_kept_in_normal_form(newcomers: None) -> Non
     chosen = MerchantMode.objects.get(merchant=route_of(made).merchant_id, mode="test")
     assert chosen.return_urls == ["https://shop.example.com/done", "https://shop.example.com/"]
     assert chosen.origins == ["https://shop.example.com", "https://m.shop.example.com"]
+
+
+def test_the_first_sweep_is_due_at_once(newcomers: None) -> None:
+    """A new mode is swept as soon as it has keys."""
+    made = create()
+
+    [owed] = Duty.objects.all()
+    assert (owed.kind, owed.mode, owed.reference) == ("sweep", "test", route_of(made).lane)
+    assert owed.due_at <= datetime.now(UTC)
 
 
 def test_the_owner_is_a_member(newcomers: None) -> None:

@@ -23,8 +23,10 @@ from results.core.money import Money
 from results.portone import (
     Access,
     Found,
+    Page,
     PaymentUnknown,
     PortOne,
+    PortOneBusy,
     PortOneDeclined,
     PortOneError,
     PortOneRefused,
@@ -64,6 +66,9 @@ class Bakery:
 
     async def asks_all(self, *imp_uids: str) -> dict[str, Found | None]:
         return await self.portone.payments(self.access, imp_uids, keep_token=self.keep)
+
+    async def lists(self, page: int = 1, limit: int = 2) -> Page:
+        return await self.portone.list_newest(self.access, page=page, limit=limit, keep_token=self.keep)
 
     async def finds(self, order: str) -> list[Found]:
         return await self.portone.find_all(self.access, order, keep_token=self.keep)
@@ -261,6 +266,18 @@ async def test_a_second_refusal_is_final(bakery: Bakery, sim: Simulator) -> None
         await bakery.asks()
 
     assert sim.journal.counts() == {"getToken": 2, "payment": 2}
+
+
+@pytest.mark.parametrize("step", ["token", "question"])
+async def test_a_refusal_without_an_envelope_is_a_proxys(step: str) -> None:
+    """A 401 that does not speak as PortOne does says nothing of the keys; a new token is tried all the same."""
+    refusing = saying("<html>401 Authorization Required</html>", status=401)
+
+    async with standing(refusing, token=refusing if step == "token" else None) as (bakery, stand):
+        with pytest.raises(PortOneUnavailable):
+            await bakery.asks()
+
+    assert len(stand.paths()) == (2 if step == "question" else 0)
 
 
 async def test_wrong_keys_are_refused(bakery: Bakery, sim: Simulator) -> None:
@@ -555,6 +572,17 @@ async def test_what_is_no_answer_is_no_evidence(answer: Handler) -> None:
             await bakery.asks()
 
 
+@pytest.mark.parametrize("body", ['{"code":-1,"message":null,"response":null}', "<html>slow down</html>", ""])
+@pytest.mark.parametrize("step", ["token", "question"])
+async def test_too_many_requests_is_said_apart(body: str, step: str) -> None:
+    """429 means that less is to be asked, whoever says so and in whatever words."""
+    busy = saying(body, status=429)
+
+    async with standing(busy, token=busy if step == "token" else None) as (bakery, _):
+        with pytest.raises(PortOneBusy):
+            await bakery.asks()
+
+
 async def test_an_answer_is_read_whatever_its_depth() -> None:
     """No depth of nesting escapes: what can be read is read, the rest is no answer."""
     depths = iter(range(800, 1000))
@@ -800,6 +828,88 @@ async def test_an_order_without_a_list_is_no_answer(answer: Handler) -> None:
     async with standing(answer) as (bakery, _):
         with pytest.raises(PortOneUnavailable):
             await bakery.finds("order-1")
+
+
+# --- the list of payments ---
+
+
+def listing(*rows: object, following: object = 0, total: object = 9) -> Handler:
+    return showing({"total": total, "previous": 0, "next": following, "list": list(rows)})
+
+
+async def test_payments_are_listed_by_their_newest_change(bakery: Bakery, sim: Simulator) -> None:
+    """Pages hold all payments, those changed last first, until the last page says so."""
+    first, *_ = [sim.open_window("bakery", merchant_uid=f"order-{n}", amount=64900) for n in range(3)]
+    sim.now = lambda: datetime.now(UTC) + timedelta(seconds=5)
+    sim.approve(first, webhook=False)
+
+    one, two = await bakery.lists(1), await bakery.lists(2)
+
+    assert [found.snapshot.merchant_uid for found in one.found + two.found] == ["order-0", "order-2", "order-1"]
+    assert [(page.total, page.is_last, page.unreadable) for page in (one, two)] == [(3, False, 0), (3, True, 0)]
+    assert json.loads(one.found[0].raw)["status"] == "paid"
+
+
+async def test_a_list_is_asked_for_without_a_window(bakery: Bakery, sim: Simulator) -> None:
+    """`from` and `to` would leave out what began long ago and changed just now."""
+    await bakery.lists(1, limit=7)
+
+    asked = next(asked for asked in sim.journal.asked() if asked.endpoint == "status")
+    assert asked.path == "/payments/status/all"
+    assert asked.query == "sorting=-updated&page=1&limit=7"
+
+
+async def test_a_page_past_the_end_is_empty_and_last(bakery: Bakery, sim: Simulator) -> None:
+    """PortOne answers 400 for a page past the end: there is no more."""
+    sim.open_window("bakery", merchant_uid="order-1", amount=64900)
+
+    assert await bakery.lists(2) == Page((), unreadable=0, total=0, is_last=True)
+
+
+async def test_an_illegible_row_does_not_spoil_its_page() -> None:
+    """Rows that cannot be read are counted and left out; the others keep their order."""
+    rows = [PAYMENT | {"imp_uid": "imp_1"}, PAYMENT | {"amount": None}, "row", PAYMENT | {"imp_uid": "imp_2"}]
+
+    async with standing(listing(*rows, following=2)) as (bakery, _):
+        page = await bakery.lists()
+
+    assert [found.snapshot.imp_uid for found in page.found] == ["imp_1", "imp_2"]
+    assert (page.unreadable, page.total, page.is_last) == (2, 9, False)
+
+
+@pytest.mark.parametrize("following", [0, None, "0"])
+async def test_a_page_without_a_next_is_the_last(following: object) -> None:
+    """0 and nothing mean that no page follows."""
+    async with standing(listing(PAYMENT, following=following)) as (bakery, _):
+        assert (await bakery.lists()).is_last
+
+
+async def test_a_page_without_rows_is_the_last() -> None:
+    """A list that goes on for ever without a row ends all the same."""
+    async with standing(listing(following=3)) as (bakery, _):
+        assert (await bakery.lists()).is_last
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        showing(None),
+        showing([PAYMENT]),
+        showing({"total": 1, "next": 0}),
+        listing(PAYMENT, following="soon"),
+        listing(PAYMENT, total=[1]),
+        showing(None, status=404, code=-1),
+        showing(None, status=500, code=-1),
+        saying("<html>400</html>", status=400),
+        saying("<html>404</html>", status=404),
+    ],
+    ids=["null", "a list", "no list", "odd next", "odd total", "404", "500", "400 html", "404 html"],
+)
+async def test_a_list_that_is_none_is_no_answer(answer: Handler) -> None:
+    """What is no page of PortOne's is never taken for the end of its list."""
+    async with standing(answer) as (bakery, _):
+        with pytest.raises(PortOneUnavailable):
+            await bakery.lists()
 
 
 # --- secrets ---

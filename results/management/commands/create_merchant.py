@@ -18,6 +18,7 @@ from results.connect import connect_account
 from results.core.ids import encode
 from results.core.return_url import BadReturnUrl, normalise_return_url
 from results.endpoints import BadCallbackUrl, create_endpoint, normalise_callback_url
+from results.reconcile import ensure_sweeps
 from tenants.fields import Mode
 from tenants.models import Merchant, RouteKey
 from tenants.models.merchant import ConfirmPolicy, Policy
@@ -163,6 +164,7 @@ def set_up_mode(
     with inside(merchant.schema_name):
         _, secret = create_endpoint(route, url=options["callback_url"], at=at)
     issued = issue_keys(merchant, mode, actor=ACTOR, at=at)
+    ensure_sweeps()
     issued_once = {
         "api_key": issued.api_key,
         "signing_secret": secret.to_text(),

@@ -16,6 +16,7 @@ from psycopg.pq import Conninfo
 from results.endpoints import own_hosts
 from results.outbound import GuardedClient
 from results.portone import PortOne
+from results.reconcile import ensure_sweeps
 from results.retention import forget_expired_everywhere
 from results.worker import DATABASE_THREADS, DELIVERIES_IN_FLIGHT, Worker
 from tenants import jobs, mail
@@ -29,6 +30,7 @@ JOB_THREADS: Final = 2  # of their own, because a job may wait for a mail server
 STEPS: Final[Mapping[str, Step]] = {mail.STEP: mail.send_letter}
 CLOCKWORK: Final = (
     Clockwork("provision_unfinished", "* * * * *", provision_unfinished),
+    Clockwork("ensure_sweeps", "* * * * *", ensure_sweeps),
     Clockwork("forget_expired", "*/5 * * * *", forget_expired_everywhere),
 )
 
