@@ -20,7 +20,6 @@ from results.portone import (
     PortOne,
     PortOneError,
     PortOneRefused,
-    PortOneSilent,
     keep_token,
 )
 from results.portone.client import BATCH, KeepToken
@@ -45,7 +44,7 @@ class Answered:
     answered_at: datetime
     found: tuple[Found, ...] = ()
     detail: str = ""
-    silent: bool = False  # nothing of PortOne answered
+    error: PortOneError | None = None
 
     @property
     def reasons(self) -> Sequence[Reason]:
@@ -175,5 +174,5 @@ def _unanswered(question: Question, kind: Verification.Question, error: PortOneE
             answer = Answer.REFUSED
         case _:
             answer = Answer.UNAVAILABLE
-    now, silent = datetime.now(UTC), isinstance(error, PortOneSilent)
-    return Answered(question, kind, answer, started, now, detail=str(error)[:300], silent=silent)
+    now = datetime.now(UTC)
+    return Answered(question, kind, answer, started, now, detail=str(error)[:300], error=error)

@@ -7,6 +7,7 @@ first answer ends them. Whatever was to be asked meanwhile waits. All workers sh
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from django.db import transaction
 
@@ -50,12 +51,12 @@ def may_ask(credential: Credential, *, at: datetime) -> Pause | Probe | Budget:
     return Probe(until)
 
 
-def spend(credential: Credential, cost: float, *, at: datetime) -> None:
+def spend(credential: UUID, cost: float, *, at: datetime) -> None:
     """Note what is about to be asked; two workers at once both count."""
     if not cost:
         return
     with transaction.atomic():
-        row = Credential.objects.select_for_update().get(id=credential.id)
+        row = Credential.objects.select_for_update().get(id=credential)
         budget = Budget(row.spent_until, calls_a_second(row.slowed_until, at=at))
         Credential.objects.filter(id=row.id).update(spent_until=budget.after(cost, at=at))
 

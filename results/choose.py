@@ -40,7 +40,7 @@ def choose(
                 goes_alone=lambda question: goes_alone(question, livemode=route.livemode),
                 is_vouched=lambda question: question.is_vouched,
             )
-            spend(credential, chosen.cost, at=at)
+            spend(credential.id, chosen.cost, at=at)
             next_at = budget.allows_again_at(chosen.cost + UNVOUCHED_COST, at=at)
             put_off(chosen.left, next_at)
             return chosen.asked or next_at

@@ -17,7 +17,8 @@ from django.db import transaction
 
 from results import duties
 from results.ask import Answer, Answered
-from results.core.schedule import after_refusal, after_silence
+from results.budget import Pause, may_ask, note_answer, spend
+from results.core.schedule import after_silence
 from results.core.snapshot import Snapshot
 from results.core.sweep import (
     Reach,
@@ -34,10 +35,10 @@ from results.duties import Taken
 from results.gap import note_unheard, report_gap
 from results.models import Order, Payment, Reconciliation, Verification
 from results.ownership import neighbours_among
-from results.portone import Access, Found, Page, PortOne, PortOneError, PortOneRefused, keep_token, open_access
+from results.portone import Access, Found, Page, PortOne, PortOneError, keep_token, open_access
 from results.publish import publish_snapshot
 from results.questions import Question
-from results.verify import keep_answers
+from results.verify import keep_answers, note_error
 from tenants.models import Credential
 from tenants.routing import CUT_OFF, Route, Threads
 
@@ -91,7 +92,7 @@ async def sweep(
         try:
             page = await _read_page(portone, threads, turn)
         except PortOneError as error:
-            await threads.run("public", _wait, route, duty, error, at=datetime.now(UTC))
+            await threads.run(route.schema, _wait, route, duty, error, at=datetime.now(UTC))
             return
         turn = await threads.run(route.schema, apply_page, turn, page, jitter=jitter, at=datetime.now(UTC))
         if turn and asyncio.get_running_loop().time() > ends:
@@ -118,6 +119,10 @@ def begin(route: Route, duty: Taken, *, jitter: float, page_size: int, at: datet
     if not route.livemode:
         ask_known_again(route, at=at)
         _owe_next(route, duty, due_at=_next(began_at=at, jitter=jitter, at=at))
+        return None
+    standing = may_ask(credential, at=at)
+    if isinstance(standing, Pause):
+        duties.put_off({duty.id: standing.until})
         return None
     row = _row_under_way(route.mode, since=credential.created_at, at=at)
     assert row.began_at is not None  # it is under way
@@ -153,6 +158,8 @@ def is_shared(credential: Credential) -> bool:
 
 def apply_page(turn: Turn, page: Page, *, jitter: float, at: datetime) -> Turn | None:
     """Publish what is news on a page; return the turn at the next page, or None when the sweep is over."""
+    note_answer(turn.route)
+    spend(turn.access.credential_id, 1, at=at)
     rows = [found.snapshot for found in page.found]
     known = read_known(turn.route.mode, rows)
     scope = read_ownership(turn.route, turn.scope, rows)
@@ -244,8 +251,8 @@ def _owe_next(route: Route, duty: Taken, *, due_at: datetime) -> None:
 def _wait(route: Route, duty: Taken, error: PortOneError, *, at: datetime) -> None:
     """Put the turn off after PortOne was silent or refused the keys; its page is asked for again."""
     log.warning("sweep_unanswered", merchant=str(route.merchant_id), mode=route.mode, detail=str(error)[:300])
-    wait = after_refusal(duty.tries) if isinstance(error, PortOneRefused) else after_silence(duty.tries)
-    duties.put_off({duty.id: at + wait})
+    paused_until = note_error(route, error, at=at)
+    duties.put_off({duty.id: max(at + after_silence(duty.tries), paused_until or at)})
 
 
 def ask_known_again(route: Route, *, at: datetime) -> None:

@@ -14,7 +14,7 @@ from django.db import transaction
 
 from results import duties, ownership
 from results.ask import Answer, Answered, Round, ask
-from results.budget import note_answer, note_refusal, note_silence, read_credential
+from results.budget import note_answer, note_busy, note_refusal, note_silence, read_credential
 from results.choose import choose, spare_refetches, tell_waiting
 from results.claims import Told, may_tell_claim, publish_claim, report_claim
 from results.core.claim import Claim
@@ -29,6 +29,10 @@ from results.models import Order, Payment, Verification
 from results.portone import (
     Found,
     PortOne,
+    PortOneBusy,
+    PortOneError,
+    PortOneRefused,
+    PortOneSilent,
     note_account,
     open_access,
 )
@@ -156,18 +160,32 @@ def refused_because(route: Route, claim: Claim, answered: Answered, payments: Se
 
 def note_how_it_went(route: Route, answers: Sequence[Answered], *, at: datetime) -> datetime | None:
     """Keep whether PortOne answers this merchant; return until when asking pauses if it does not."""
-    said = {answered.answer for answered in answers}
-    if Answer.REFUSED in said and not said & {Answer.FOUND, Answer.UNKNOWN}:
-        with transaction.atomic():
-            refusal = note_refusal(route, at=at)
-            if refusal.is_first:
-                report_refused_keys(route, at=at)
-        return refusal.until
-    if answers and all(answered.silent for answered in answers):
+    errors = [answered.error for answered in answers]
+    if any(isinstance(error, PortOneBusy) for error in errors):
+        note_busy(route, at=at)
+    if all(isinstance(error, PortOneSilent) for error in errors):
         tell_waiting(route, [answered.question for answered in answers], at=at)
-        return note_silence(route, at=at)
-    if answers:
-        note_answer(route)
+        return note_error(route, errors[0], at=at) if errors else None
+    refusals = [error for error in errors if isinstance(error, PortOneRefused)]
+    if refusals and not any(answered.answer in (Answer.FOUND, Answer.UNKNOWN) for answered in answers):
+        return note_error(route, refusals[0], at=at)
+    note_answer(route)
+    return None
+
+
+def note_error(route: Route, error: PortOneError | None, *, at: datetime) -> datetime | None:
+    """Keep that PortOne refused the keys, was silent or too busy; return until when asking pauses, if it does."""
+    match error:
+        case PortOneRefused():
+            with transaction.atomic():
+                refusal = note_refusal(route, at=at)
+                if refusal.is_first:
+                    report_refused_keys(route, at=at)
+            return refusal.until
+        case PortOneSilent():
+            return note_silence(route, at=at)
+        case PortOneBusy():
+            note_busy(route, at=at)
     return None
 
 

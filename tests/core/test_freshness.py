@@ -73,11 +73,17 @@ def test_the_first_is_asked_at_once(arrival: Arrival) -> None:
     assert need(arrival) == AskNow()
 
 
-@pytest.mark.parametrize("arrival", [webhook("paid"), webhook("cancelled", "c-9"), LANDING])
+@pytest.mark.parametrize("arrival", [webhook("ready"), LANDING])
 @pytest.mark.parametrize("after", [CLOCKS_APART, CLOCKS_APART + TICK, 10 * SECOND])
 def test_a_question_sent_after_the_arrival_settles_it(arrival: Arrival, after: timedelta) -> None:
-    """An answer to a question that was sent once the arrival was recorded settles it, whatever it says."""
+    """An answer to a question that was sent once the arrival was recorded settles it."""
     assert need(arrival, newest=replace(OPENED, asked_at=AT + after)) == Settled()
+
+
+@pytest.mark.parametrize("ahead", [webhook("paid"), webhook("cancelled", "c-9")])
+def test_what_is_ahead_of_the_api_is_not_settled_by_time(ahead: Arrival) -> None:
+    """A webhook whose news PortOne does not show yet is asked about again, however new the answer is."""
+    assert need(ahead, newest=replace(OPENED, asked_at=AT + 10 * SECOND)) != Settled()
 
 
 @pytest.mark.parametrize("after", [-TICK, timedelta(0), CLOCKS_APART - TICK])

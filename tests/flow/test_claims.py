@@ -78,6 +78,7 @@ def test_silence_tells_no_claim(bakery: Cast, run_worker: Work, silence: int) ->
     run_worker()
 
     assert bakery.published() == []
+    assert bakery.order("order-1").claimed_at is None
 
 
 def test_a_verified_failure_supersedes_its_claim(bakery: Cast, run_worker: Work) -> None:
