@@ -15,7 +15,7 @@ from results.core.expectation import Source
 from results.core.failures import Failure, classify_failure, event_type_for
 from results.core.ids import encode
 from results.core.result import view_claim, view_waiting, written_time
-from results.core.words import Cause, EventType, OrderStatus, PaymentStatus, Verified
+from results.core.words import Cause, EventType, PaymentStatus, Verified
 from results.expect import statement_of
 from results.models import Event, Notification, Order, Payment
 from results.publish import News, announce, tell
@@ -61,7 +61,7 @@ def publish_waiting(route: Route, claim: Claim, *, cause: Cause, at: datetime) -
             id=encode("pay", payment.id), version=payment.version + 1, first_seen_at=payment.first_seen_at
         )
         payment.status, payment.judgement = PaymentStatus.PENDING, {"verified": Verified.UNAVAILABLE}
-        order.waited_at, order.status = at, OrderStatus.PENDING
+        order.waited_at = at
         payment.save()
         tell(route, order, payment, News(EventType.PENDING, view, cause), at=at)
         payment.save()

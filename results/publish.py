@@ -285,8 +285,8 @@ def as_json(judgement: Judgement) -> dict[str, Any]:
 
 
 def summarise(payments: Iterable[Payment]) -> tuple[OrderStatus, list[str]]:
-    """Return an order's roll-up and flags. Claims count only while nothing is verified."""
-    rows = list(payments)
+    """Return an order's roll-up and flags. Claims count only while nothing is verified, mere waiting never."""
+    rows = [row for row in payments if row.judgement.get("verified") != Verified.UNAVAILABLE]
     verified = [row for row in rows if row.snapshot]
     flags = {flag for row in rows for flag in row.judgement.get("flags", ())}
     if any(row.status == PaymentStatus.REVIEW and not row.resolution for row in rows):

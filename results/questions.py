@@ -233,7 +233,7 @@ def mark_last_looks(mode: str, questions: Iterable[Question]) -> None:
         (reason.claim.merchant_uid, question)
         for question in about
         for reason in question.reasons
-        if reason.claim and reason.claim.merchant_uid and unknown.get(reason.duty.id) == LAST_LOOK
+        if reason.claim and reason.claim.merchant_uid and unknown.get(reason.duty.id, 0) >= LAST_LOOK
     ]
     if tired:
         orders = Order.objects.filter(mode=mode, merchant_uid__in={order for order, _ in tired})

@@ -48,7 +48,8 @@ def owe_sweep(cast: Cast) -> None:
 
 
 def is_swept(cast: Cast, run_worker: Work) -> None:
-    """Let one sweep go from its first page to its end, and what follows from it."""
+    """Let one sweep go from its first page to its end, and what follows from it; pauses are over."""
+    Credential.objects.exclude(paused_until=None).update(paused_until="2020-01-01T00:00:00Z")
     owe_sweep(cast)
     run_worker()
 
@@ -71,6 +72,7 @@ def is_swept_in_pages(
     cast: Cast, *, page_size: int, after_page: Callable[[int], None] = lambda page: None, turn: float = 4
 ) -> int:
     """Do one sweep with small pages; return how many turns it took. `after_page` hears how many pages were read."""
+    Credential.objects.exclude(paused_until=None).update(paused_until="2020-01-01T00:00:00Z")
     owe_sweep(cast)
     return asyncio.run(_sweep(cast, page_size, after_page, turn))
 
