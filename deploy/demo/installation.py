@@ -1,6 +1,5 @@
 """How does a whole Paywitness come up on one machine, with a PortOne and a shop around it?"""
 
-import asyncio
 import base64
 import json
 import os
@@ -12,14 +11,14 @@ from dataclasses import dataclass, field
 import httpx
 
 from .place import Database, Place, choose_port
-from .players import Browser, PortOneDesk, Till
+from .players import Browser, PortOneDesk, Till, WentWrong
 from .processes import Processes, wait_until_up
 from .simulator.payment import DEMO_BUYER_EMAIL, DEMO_BUYER_NAME, DEMO_BUYER_TEL
-from .tales import Stage
+from .stage import Stage
 
 MODE = "live"
 # The demo waits for nobody longer than it must; an installation keeps its patient defaults.
-HASTE = {"CLAIM_DELAY": "2s", "DEPOSIT_GRACE": "5s"}
+HASTE = {"CLAIM_DELAY": "2s", "DEPOSIT_GRACE": "5s", "SWEEP_INTERVAL": "2s"}
 # What a shell may have set for another installation would lead this one astray. Empty means: not set.
 NOT_OURS = ("DATABASE_URL_FILE", "DEBUG", "EMAIL_URL", "METRICS_BIND", "OUTBOUND_PROXY", "TRUSTED_PROXY_COUNT")
 
@@ -104,7 +103,7 @@ async def install(processes: Processes, addresses: Addresses, http: httpx.AsyncC
     await wait_until_up(simulator, f"{addresses.simulator}/_control/health", http)
     await wait_until_up(shop, f"{addresses.shop}/_control/health", http)
     await wait_until_up(web, f"{addresses.web}/healthz", http)
-    stage = _set_stage(processes, addresses, facts, imp_key, http)
+    stage = _set_stage(addresses, facts, imp_key, http)
     await _introduce(stage, addresses, facts, imp_secret)
     return Installation(addresses, stage, facts, imp_key, imp_secret)
 
@@ -123,16 +122,15 @@ async def _create_merchant(
     return dict(json.loads(printed))
 
 
-def _set_stage(
-    processes: Processes, addresses: Addresses, facts: Mapping[str, str], imp_key: str, http: httpx.AsyncClient
-) -> Stage:
-    # Each registration is a process of its own: more at once than there are processors would only wait.
-    turn = asyncio.Semaphore(os.cpu_count() or 2)
-
+def _set_stage(addresses: Addresses, facts: Mapping[str, str], imp_key: str, http: httpx.AsyncClient) -> Stage:
     async def register(order: str, price: int) -> None:
-        arguments = ("--merchant", facts["merchant"], "--mode", MODE, "--order", order, "--amount", str(price))
-        async with turn:
-            await processes.run("register_order", "manage.py", "register_order", *arguments, "--currency", "KRW")
+        answer = await http.put(
+            f"{addresses.web}/api/v1/orders/{order}",
+            json={"amount": price, "currency": "KRW"},
+            headers={"Authorization": f"Bearer {facts['api_key']}"},
+        )
+        if not answer.is_success:
+            raise WentWrong(f"registering the order was answered {answer.status_code}")
 
     return Stage(
         desk=PortOneDesk(addresses.simulator, imp_key, http),
