@@ -12,7 +12,7 @@ import httpx
 
 from .shop.received import value_at
 
-PATIENCE = 30.0  # seconds for a page to settle or a callback to come
+PATIENCE = 60.0  # seconds for a page to settle or a callback to come
 LOOK_EVERY = 0.1
 
 

@@ -28,7 +28,7 @@ def say(line: str = "") -> None:
 def heading() -> str:
     if _is_wide():
         return _paint(_columns(HEADINGS), FAINT)
-    return note("For each story: what came in, and what the shop was told.")
+    return note("For each story: < what came in, > what the shop was told.")
 
 
 def note(text: str) -> str:
@@ -79,20 +79,20 @@ def _short_lines(row: Row) -> str:
     return "\n".join(
         [
             f"{number:>{WIDTHS[0]}}{GAP}{title}",
-            _labelled("in", came_in),
-            _labelled("told", ", ".join(facts)),
+            _marked("<", came_in),
+            _marked(">", ", ".join(facts)),
             _colour_verdict(f"{'':{WIDTHS[0]}}{end}"),
         ]
     )
 
 
-def _labelled(label: str, text: str) -> str:
+def _marked(mark: str, text: str) -> str:
     margin = f"{'':{WIDTHS[0]}}{GAP}"
     return textwrap.fill(
         text,
         max(_width(), 24),
-        initial_indent=f"{margin}{label:4}{GAP}",
-        subsequent_indent=f"{margin}{'':4}{GAP}",
+        initial_indent=f"{margin}{mark} ",
+        subsequent_indent=f"{margin}  ",
         break_on_hyphens=False,
     )
 
