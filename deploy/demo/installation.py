@@ -99,12 +99,15 @@ async def install(processes: Processes, addresses: Addresses, http: httpx.AsyncC
     web = await processes.start("web", "manage.py", "serve", "--bind", _bind(addresses.web))
     await processes.start("worker", "manage.py", "worker")
     imp_key, imp_secret = f"demo-{secrets.token_hex(6)}", secrets.token_hex(40)
-    facts = await _create_merchant(processes, addresses, imp_key=imp_key, imp_secret=imp_secret)
+    desk = PortOneDesk(addresses.simulator, imp_key, http)
+    # PortOne knows the merchant first: keys that it refuses once are left alone for a while.
     await wait_until_up(simulator, f"{addresses.simulator}/_control/health", http)
+    await desk.add_account(imp_secret=imp_secret, user_code=_user_code())
+    facts = await _create_merchant(processes, addresses, imp_key=imp_key, imp_secret=imp_secret)
     await wait_until_up(shop, f"{addresses.shop}/_control/health", http)
     await wait_until_up(web, f"{addresses.web}/healthz", http)
-    stage = _set_stage(addresses, facts, imp_key, http)
-    await _introduce(stage, addresses, facts, imp_secret)
+    stage = _set_stage(addresses, facts, desk, http)
+    await _introduce(stage, addresses, facts)
     return Installation(addresses, stage, facts, imp_key, imp_secret)
 
 
@@ -122,7 +125,7 @@ async def _create_merchant(
     return dict(json.loads(printed))
 
 
-def _set_stage(addresses: Addresses, facts: Mapping[str, str], imp_key: str, http: httpx.AsyncClient) -> Stage:
+def _set_stage(addresses: Addresses, facts: Mapping[str, str], desk: PortOneDesk, http: httpx.AsyncClient) -> Stage:
     async def register(order: str, price: int) -> None:
         answer = await http.put(
             f"{addresses.web}/api/v1/orders/{order}",
@@ -133,7 +136,7 @@ def _set_stage(addresses: Addresses, facts: Mapping[str, str], imp_key: str, htt
             raise WentWrong(f"registering the order was answered {answer.status_code}")
 
     return Stage(
-        desk=PortOneDesk(addresses.simulator, imp_key, http),
+        desk=desk,
         till=Till(addresses.shop, http),
         browser=Browser(addresses.web, addresses.return_url, http),
         redirect_url=facts["redirect_url"],
@@ -141,18 +144,21 @@ def _set_stage(addresses: Addresses, facts: Mapping[str, str], imp_key: str, htt
     )
 
 
-async def _introduce(stage: Stage, addresses: Addresses, facts: Mapping[str, str], imp_secret: str) -> None:
+async def _introduce(stage: Stage, addresses: Addresses, facts: Mapping[str, str]) -> None:
     """Enter into PortOne's console and the shop's settings what a merchant would paste there."""
-    user_code = f"imp{int(time.time()) % 100_000_000:08d}"
-    await stage.desk.add_account(imp_secret=imp_secret, user_code=user_code, notice_url=facts["webhook_url"])
+    account = await stage.desk.changes_account(notice_url=facts["webhook_url"])
     keys = {name: facts[name] for name in ("merchant", "mode", "signing_secret", "return_key", "order_key")}
     await stage.till.settings(
         **keys,
         return_url=addresses.return_url,
         redirect_url=facts["redirect_url"],
         pay_url=f"{addresses.simulator}/pay",
-        user_code=user_code,
+        user_code=account["user_code"],
     )
+
+
+def _user_code() -> str:
+    return f"imp{int(time.time()) % 100_000_000:08d}"
 
 
 def _bind(url: str) -> str:
