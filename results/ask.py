@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from results.hear import read_prepared
@@ -153,8 +154,13 @@ async def _look_up(
         if not found:
             raise PaymentUnknown("PortOne knows no payment of this order")
         return tuple(found), Verification.Question.FIND_ALL
-    include_sandbox = question.last_look or not route.livemode
-    one = await portone.payment(access, question.imp_uid, include_sandbox=include_sandbox, keep_token=share_token)
+    look = partial(portone.payment, access, question.imp_uid, keep_token=share_token)
+    try:
+        one = await look(include_sandbox=not route.livemode)
+    except PaymentUnknown:
+        if not question.last_look:
+            raise
+        one = await look(include_sandbox=True)
     return (one,), Verification.Question.SINGLE
 
 

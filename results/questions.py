@@ -20,7 +20,7 @@ from tenants.models import Duty
 from tenants.routing import Route
 
 FOUND, UNKNOWN = Verification.Answer.FOUND, Verification.Answer.UNKNOWN
-LAST_LOOK: Final = 3  # times unknown: still so after the second refetch
+LAST_LOOK: Final = 2  # times unknown: the second refetch is at hand, and if that finds nothing, the last look follows
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """How does a whole Paywitness come up on one machine, with a PortOne and a shop around it?"""
 
-import asyncio
 import base64
 import json
 import os
@@ -12,14 +11,14 @@ from dataclasses import dataclass, field
 import httpx
 
 from .place import Database, Place, choose_port
-from .players import Browser, PortOneDesk, Till
+from .players import Browser, PortOneDesk, Till, WentWrong
 from .processes import Processes, wait_until_up
 from .simulator.payment import DEMO_BUYER_EMAIL, DEMO_BUYER_NAME, DEMO_BUYER_TEL
-from .tales import Stage
+from .stage import Stage
 
 MODE = "live"
 # The demo waits for nobody longer than it must; an installation keeps its patient defaults.
-HASTE = {"CLAIM_DELAY": "2s", "DEPOSIT_GRACE": "5s"}
+HASTE = {"CLAIM_DELAY": "2s", "DEPOSIT_GRACE": "5s", "SWEEP_INTERVAL": "2s"}
 # What a shell may have set for another installation would lead this one astray. Empty means: not set.
 NOT_OURS = ("DATABASE_URL_FILE", "DEBUG", "EMAIL_URL", "METRICS_BIND", "OUTBOUND_PROXY", "TRUSTED_PROXY_COUNT")
 
@@ -100,12 +99,15 @@ async def install(processes: Processes, addresses: Addresses, http: httpx.AsyncC
     web = await processes.start("web", "manage.py", "serve", "--bind", _bind(addresses.web))
     await processes.start("worker", "manage.py", "worker")
     imp_key, imp_secret = f"demo-{secrets.token_hex(6)}", secrets.token_hex(40)
-    facts = await _create_merchant(processes, addresses, imp_key=imp_key, imp_secret=imp_secret)
+    desk = PortOneDesk(addresses.simulator, imp_key, http)
+    # PortOne knows the merchant first: keys that it refuses once are left alone for a while.
     await wait_until_up(simulator, f"{addresses.simulator}/_control/health", http)
+    await desk.add_account(imp_secret=imp_secret, user_code=_user_code())
+    facts = await _create_merchant(processes, addresses, imp_key=imp_key, imp_secret=imp_secret)
     await wait_until_up(shop, f"{addresses.shop}/_control/health", http)
     await wait_until_up(web, f"{addresses.web}/healthz", http)
-    stage = _set_stage(processes, addresses, facts, imp_key, http)
-    await _introduce(stage, addresses, facts, imp_secret)
+    stage = _set_stage(addresses, facts, desk, http)
+    await _introduce(stage, addresses, facts)
     return Installation(addresses, stage, facts, imp_key, imp_secret)
 
 
@@ -123,19 +125,18 @@ async def _create_merchant(
     return dict(json.loads(printed))
 
 
-def _set_stage(
-    processes: Processes, addresses: Addresses, facts: Mapping[str, str], imp_key: str, http: httpx.AsyncClient
-) -> Stage:
-    # Each registration is a process of its own: more at once than there are processors would only wait.
-    turn = asyncio.Semaphore(os.cpu_count() or 2)
-
+def _set_stage(addresses: Addresses, facts: Mapping[str, str], desk: PortOneDesk, http: httpx.AsyncClient) -> Stage:
     async def register(order: str, price: int) -> None:
-        arguments = ("--merchant", facts["merchant"], "--mode", MODE, "--order", order, "--amount", str(price))
-        async with turn:
-            await processes.run("register_order", "manage.py", "register_order", *arguments, "--currency", "KRW")
+        answer = await http.put(
+            f"{addresses.web}/api/v1/orders/{order}",
+            json={"amount": price, "currency": "KRW"},
+            headers={"Authorization": f"Bearer {facts['api_key']}"},
+        )
+        if not answer.is_success:
+            raise WentWrong(f"registering the order was answered {answer.status_code}")
 
     return Stage(
-        desk=PortOneDesk(addresses.simulator, imp_key, http),
+        desk=desk,
         till=Till(addresses.shop, http),
         browser=Browser(addresses.web, addresses.return_url, http),
         redirect_url=facts["redirect_url"],
@@ -143,18 +144,21 @@ def _set_stage(
     )
 
 
-async def _introduce(stage: Stage, addresses: Addresses, facts: Mapping[str, str], imp_secret: str) -> None:
+async def _introduce(stage: Stage, addresses: Addresses, facts: Mapping[str, str]) -> None:
     """Enter into PortOne's console and the shop's settings what a merchant would paste there."""
-    user_code = f"imp{int(time.time()) % 100_000_000:08d}"
-    await stage.desk.add_account(imp_secret=imp_secret, user_code=user_code, notice_url=facts["webhook_url"])
+    account = await stage.desk.changes_account(notice_url=facts["webhook_url"])
     keys = {name: facts[name] for name in ("merchant", "mode", "signing_secret", "return_key", "order_key")}
     await stage.till.settings(
         **keys,
         return_url=addresses.return_url,
         redirect_url=facts["redirect_url"],
         pay_url=f"{addresses.simulator}/pay",
-        user_code=user_code,
+        user_code=account["user_code"],
     )
+
+
+def _user_code() -> str:
+    return f"imp{int(time.time()) % 100_000_000:08d}"
 
 
 def _bind(url: str) -> str:

@@ -12,7 +12,7 @@ import httpx
 
 from .shop.received import value_at
 
-PATIENCE = 30.0  # seconds for a page to settle or a callback to come
+PATIENCE = 60.0  # seconds for a page to settle or a callback to come
 LOOK_EVERY = 0.1
 
 
@@ -33,11 +33,14 @@ class PortOneDesk:
     async def add_account(self, **settings: Any) -> None:
         await self._control("accounts", imp_key=self.imp_key, **settings)
 
+    async def changes_account(self, **settings: Any) -> Mapping[str, Any]:
+        """Change settings of the account; return them all."""
+        answer = await _sent(self.http, "PATCH", f"{self.url}/_control/accounts/{self.imp_key}", json=settings)
+        return dict(answer.json())
+
     async def opens_window(self, order: str, price: int, **settings: Any) -> str:
         """Open the payment window; return the payment's imp_uid."""
-        answer = await self._control(
-            "payments", imp_key=self.imp_key, merchant_uid=order, amount=price, sandbox=False, **settings
-        )
+        answer = await self._control("payments", imp_key=self.imp_key, merchant_uid=order, amount=price, **settings)
         return str(answer["imp_uid"])
 
     async def does(self, action: str, imp_uid: str, *, encoding: str = "json", copies: int = 1, **how: Any) -> str:
@@ -49,9 +52,27 @@ class PortOneDesk:
     async def sending(self, *, encoding: str = "json", copies: int = 1) -> AsyncIterator[None]:
         """Hold the account's settings while something happens that sends a webhook."""
         async with self.turn:
-            settings = {"encoding": encoding, "webhook_copies": copies}
-            await _sent(self.http, "PATCH", f"{self.url}/_control/accounts/{self.imp_key}", json=settings)
+            await self.changes_account(encoding=encoding, webhook_copies=copies)
             yield
+
+    @asynccontextmanager
+    async def out_of_order(self) -> AsyncIterator[None]:
+        """Let PortOne's API answer nothing but 503 for a while; webhooks and windows go on."""
+        await self._control("faults", kind="status", status=503, who=self.imp_key)
+        try:
+            yield
+        finally:
+            await _sent(self.http, "DELETE", f"{self.url}/_control/faults")
+
+    async def was_asked(self, imp_uid: str) -> None:
+        """Wait until PortOne's API was asked about a payment, whatever it answered."""
+        ends = monotonic() + PATIENCE
+        while monotonic() < ends:
+            asked = (await _sent(self.http, "GET", f"{self.url}/_control/requests")).json()["log"]
+            if any(imp_uid in f"{question['path']}?{question['query']}" for question in asked):
+                return
+            await asyncio.sleep(LOOK_EVERY)
+        raise WentWrong(f"PortOne was not asked within {PATIENCE:g} s")
 
     async def _control(self, path: str, **body: Any) -> Mapping[str, Any]:
         answer = await _sent(self.http, "POST", f"{self.url}/_control/{path}", json=body)
@@ -103,7 +124,7 @@ class Browser:
     return_url: str
     http: httpx.AsyncClient = field(repr=False)
 
-    async def pays_by_card(self, pay_url: str, desk: PortOneDesk, *, copies: int) -> str:
+    async def pays_by_card(self, pay_url: str, desk: PortOneDesk, *, copies: int = 1) -> str:
         """Click through the payment window's pages; return where it sends the browser."""
         window = await _sent(self.http, "GET", pay_url)
         action = _found(r'action="(/pay/[^"]+)"', window.text, "the payment window has no form")
@@ -113,23 +134,32 @@ class Browser:
 
     async def comes_back(self, url: str, *, sees: str, method: str = "GET") -> str:
         """Land, be sent to a page of one's own, and watch it until it settles; return the page's address."""
+        page = await self.lands(url, method=method)
+        await self.settles(page, sees)
+        return page
+
+    async def lands(self, url: str, *, method: str = "GET") -> str:
+        """Follow the payment window's redirect; return the address of the page that it leads to."""
         page = _location(await self.http.request(method, url), status=303)
         if not page.startswith(f"{self.public_url}/r/"):
             raise WentWrong("the landing led somewhere else than to a result page")
-        await self._watch(page)
-        shown = await _sent(self.http, "GET", page)
-        state = _found(r'data-state="([a-z_]+)"', shown.text, "the result page names no state")
-        if state != sees:
-            raise WentWrong(f"the customer's page says {state} instead of {sees}")
         return page
 
-    async def _watch(self, page: str) -> None:
+    async def settles(self, page: str, sees: str) -> None:
+        """Watch a page until it does not ask any more, and compare what it says then."""
         ends = monotonic() + PATIENCE
         while monotonic() < ends:
             if (await _sent(self.http, "GET", f"{page}/status")).json()["settled"]:
-                return
+                return await self.sees(page, sees)
             await asyncio.sleep(LOOK_EVERY)
         raise WentWrong(f"the customer's page did not settle within {PATIENCE:g} s")
+
+    async def sees(self, page: str, wanted: str) -> None:
+        """Compare what a page says at this moment."""
+        shown = await _sent(self.http, "GET", page)
+        state = _found(r'data-state="([a-z_]+)"', shown.text, "the result page names no state")
+        if state != wanted:
+            raise WentWrong(f"the customer's page says {state} instead of {wanted}")
 
     async def returns_to_shop(self, page: str, *, order: str) -> None:
         """Click the button that leads back, and read whether the shop believes the signed address."""

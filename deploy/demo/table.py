@@ -1,15 +1,23 @@
-"""How does the walk look on a terminal? One line for each story, in columns; plain English, so that they align."""
+"""How does the walk look on a terminal? A line for each story where there is room, else a few short ones.
+
+Plain English, so that columns align. What is not a terminal, a file for example, gets the long lines.
+"""
 
 import os
+import shutil
 import sys
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .shop.received import value_at
-from .tales import Row
+from .stage import Row
 
-WIDTHS = (2, 36, 40, 30, 11, 3, 8, 8)
-HEADINGS = ("", "what happened", "what came in", "what the shop was told", "KRW", "seq", "result", "", "ms")
+WIDTHS = (2, 36, 40, 32, 11, 3, 10, 8, 5)
+GAP = "  "
+WIDE = sum(WIDTHS) + len(GAP) * (len(WIDTHS) - 1)
+TO_THE_RIGHT = (0, 4, 5, 8)
+HEADINGS = ("", "what happened", "what came in", "what the shop was told", "amount", "seq", "result", "", "ms")
 GREEN, RED, FAINT, PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[2m", "\x1b[0m"
 
 
@@ -18,18 +26,39 @@ def say(line: str = "") -> None:
 
 
 def heading() -> str:
-    return _paint(_columns(HEADINGS), FAINT)
+    if _is_wide():
+        return _paint(_columns(HEADINGS), FAINT)
+    return note("For each story: < what came in, > what the shop was told.")
 
 
 def note(text: str) -> str:
     """Return a remark under the stories."""
-    return _paint(f"{'':{WIDTHS[0]}}  {text}", FAINT)
+    return _paint(_wrapped(text, WIDTHS[0] + len(GAP)), FAINT)
 
 
 def line(row: Row) -> str:
     """Return a story's line, and below it what went wrong."""
-    event = row.heard["event"] if row.heard else {}
-    cells = (
+    told = _columns(_cells(row)) if _is_wide() else _short_lines(row)
+    return "\n".join([told, *map(fault_line, row.faults)])
+
+
+def closing_line(claim: str, detail: str, faults: Sequence[str]) -> str:
+    """Return a line about the walk as a whole."""
+    verdict = "WRONG" if faults else "ok"
+    if _is_wide():
+        text = f"{'':2}  {claim:{WIDTHS[1] + WIDTHS[2] + 2}}  {detail:{sum(WIDTHS[3:7]) + 6}}  {verdict}"
+    else:
+        text = _wrapped(f"{claim}: {detail}", WIDTHS[0] + len(GAP)) + f"  {verdict}"
+    return "\n".join([_colour_verdict(text), *map(fault_line, faults)])
+
+
+def fault_line(fault: str) -> str:
+    return _paint(f"    ! {fault}", RED)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    event = _event(row)
+    return (
         str(row.tale.number),
         row.tale.title,
         row.tale.came_in,
@@ -37,39 +66,80 @@ def line(row: Row) -> str:
         _money(value_at(event, "data", "payment", "amount")),
         str(event.get("sequence") or "-"),
         str(value_at(event, "data", "payment", "verification", "result") or "-"),
-        "WRONG" if row.faults else "verified",
+        _verdict(row),
         str("-" if row.milliseconds is None else row.milliseconds),
     )
-    return "\n".join([_columns(cells), *(fault_line(fault) for fault in row.faults)])
 
 
-def closing_line(claim: str, detail: str, faults: Sequence[str]) -> str:
-    """Return a line about the walk as a whole."""
-    verdict = "WRONG" if faults else "ok"
-    text = f"{'':2}  {claim:{WIDTHS[1] + WIDTHS[2] + 2}}  {detail:{sum(WIDTHS[3:7]) + 6}}  {verdict}"
-    return "\n".join([_colour_verdict(text), *(fault_line(fault) for fault in faults)])
+def _short_lines(row: Row) -> str:
+    """Return a story for a narrow terminal, a telephone's for example."""
+    number, title, came_in, told, money, _, result, verdict, milliseconds = _cells(row)
+    facts = [fact for fact in (told, money, result) if fact != "-"]
+    end = f"{GAP}{verdict}" + (f", {milliseconds} ms" if milliseconds != "-" else "")
+    return "\n".join(
+        [
+            f"{number:>{WIDTHS[0]}}{GAP}{title}",
+            _marked("<", came_in),
+            _marked(">", ", ".join(facts)),
+            _colour_verdict(f"{'':{WIDTHS[0]}}{end}"),
+        ]
+    )
 
 
-def fault_line(fault: str) -> str:
-    return _paint(f"    ! {fault}", RED)
+def _marked(mark: str, text: str) -> str:
+    margin = f"{'':{WIDTHS[0]}}{GAP}"
+    return textwrap.fill(
+        text,
+        max(_width(), 24),
+        initial_indent=f"{margin}{mark} ",
+        subsequent_indent=f"{margin}  ",
+        break_on_hyphens=False,
+    )
 
 
-def _columns(cells: Sequence[str]) -> str:
-    number, *texts, milliseconds = cells
-    padded = [f"{number:>{WIDTHS[0]}}"]
-    for index, (text, width) in enumerate(zip(texts, WIDTHS[1:], strict=True), start=1):
-        padded.append(f"{text:>{width}}" if index in (4, 5) else f"{text:<{width}}")
-    return _colour_verdict("  ".join([*padded, f"{milliseconds:>5}"]))
+def _wrapped(text: str, indent: int) -> str:
+    return textwrap.fill(text, max(_width(), 24), initial_indent=" " * indent, subsequent_indent=" " * indent)
+
+
+def _columns(cells: Iterable[str]) -> str:
+    padded = [
+        f"{text:>{width}}" if index in TO_THE_RIGHT else f"{text:<{width}}"
+        for index, (text, width) in enumerate(zip(cells, WIDTHS, strict=True))
+    ]
+    return _colour_verdict(GAP.join(padded))
+
+
+def _event(row: Row) -> Mapping[str, Any]:
+    return row.heard["event"] if row.heard else {}
+
+
+def _verdict(row: Row) -> str:
+    if row.faults:
+        return "WRONG"
+    return "verified" if row.heard else "right"
 
 
 def _money(amount: Mapping[str, Any] | None) -> str:
+    """Return an amount as people write it; won, which are most, without their name."""
     if amount is None:
         return "-"
-    return f"-{amount['cancelled']:,}" if amount["cancelled"] else f"{amount['total']:,}"
+    minor, exponent = amount["cancelled"] or amount["total"], amount["exponent"]
+    whole, part = divmod(minor, 10**exponent)
+    written = f"{whole:,}.{part:0{exponent}d}" if exponent else f"{whole:,}"
+    sign = "-" if amount["cancelled"] else ""
+    return f"{sign}{written}" if amount["currency"] == "KRW" else f"{sign}{amount['currency']} {written}"
+
+
+def _is_wide() -> bool:
+    return _width() >= WIDE
+
+
+def _width() -> int:
+    return shutil.get_terminal_size(fallback=(WIDE, 24)).columns
 
 
 def _colour_verdict(text: str) -> str:
-    for word, colour in (("verified", GREEN), ("WRONG", RED)):
+    for word, colour in (("verified", GREEN), ("right", GREEN), ("WRONG", RED)):
         text = text.replace(f"  {word}", f"  {_paint(word, colour)}")
     return text
 

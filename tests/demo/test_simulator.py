@@ -308,6 +308,53 @@ def test_an_expired_account_takes_a_late_deposit(bakery: Bakery) -> None:
     assert paid.status == "paid"
 
 
+def test_an_account_can_be_open_for_seconds(bakery: Bakery) -> None:
+    """The deadline of a virtual account is a day ahead, or as many seconds as the issuer says."""
+    usual, short = bakery.opens("order-1"), bakery.opens("order-2")
+
+    deadlines = [
+        bakery.sim.issue_account(usual).vbank_date,
+        bakery.sim.issue_account(short, open_for=8).vbank_date,
+    ]
+
+    assert [deadline - int(START.timestamp()) for deadline in deadlines] == [86_400, 8]
+
+
+def test_a_payment_with_its_own_notice_url_is_told_there_only(bakery: Bakery) -> None:
+    """A notice_url that the browser named replaces the console's address, whoever chose it."""
+    bakery.sim.set_account("bakery", notice_url="http://127.0.0.1:9/console")
+
+    bakery.pays(notice_url="http://127.0.0.1:9/somewhere-else")
+    [sent] = bakery.sim.outbox.wait_for(1)
+
+    assert sent.url == "http://127.0.0.1:9/somewhere-else"
+
+
+def test_two_windows_of_one_order_can_both_be_paid(bakery: Bakery) -> None:
+    """A window that stood open before the order was paid can still be paid."""
+    first, second = bakery.opens(), bakery.opens()
+
+    paid = [bakery.sim.approve(imp_uid).status for imp_uid in (first, second)]
+
+    assert paid == ["paid", "paid"]
+
+
+def test_one_account_can_be_out_of_order(bakery: Bakery) -> None:
+    """A fault for one account leaves its webhooks and the other accounts alone, until all is well again."""
+    imp_uid = bakery.pays()
+    bearer = {"Authorization": bakery.token().json()["response"]["access_token"]}
+    florist = {"imp_key": "florist", "imp_secret": "florist-secret"}
+    fault = {"kind": "status", "status": 503, "who": "bakery"}
+
+    bakery.http.post(f"{bakery.url}/_control/faults", json=fault)
+    down = bakery.http.get(f"{bakery.url}/payments/{imp_uid}", headers=bearer).status_code
+    others = bakery.http.post(f"{bakery.url}/users/getToken", json=florist).status_code
+    bakery.http.delete(f"{bakery.url}/_control/faults")
+
+    assert (down, others) == (503, 200)
+    assert bakery.asks(f"/payments/{imp_uid}").status_code == 200
+
+
 def test_a_fault_hits_the_next_request_only(bakery: Bakery) -> None:
     """A fault for one endpoint and one time leaves the next request alone."""
     imp_uid = bakery.pays()
@@ -377,6 +424,19 @@ def test_a_person_can_click_through_the_payment_window(bakery: Bakery) -> None:
     assert answer.status_code == 302
     assert parse_qs(urlsplit(answer.headers["location"]).query)["imp_success"] == ["false"]
     assert bakery.sim.payment(row.payment.imp_uid).status == "failed"
+
+
+@pytest.mark.parametrize(("choice", "forged"), [("forged", (100, False)), ("test", (64900, True))])
+def test_a_person_can_try_what_a_dishonest_customer_tries(
+    bakery: Bakery, choice: str, forged: tuple[int, bool]
+) -> None:
+    """The window also lets a person pay another amount, or in the test channel."""
+    imp_uid = bakery.opens()
+
+    bakery.http.post(f"{bakery.url}/pay/{imp_uid}", data={"choice": choice})
+
+    payment = bakery.sim.payment(imp_uid)
+    assert (payment.status, payment.amount, payment.sandbox) == ("paid", *forged)
 
 
 def test_a_script_can_play_everyone(bakery: Bakery) -> None:

@@ -178,15 +178,16 @@ def test_an_illegible_payment_does_not_hold_up_its_batch(bakery: Cast, run_worke
 
 
 def test_the_last_look_finds_a_test_payment(bakery: Cast, run_worker: Work) -> None:
-    """A payment of a registered order that stays unknown is looked for once among test payments: a review."""
+    """A payment still unknown after its second refetch is looked for once among test payments: a review."""
     bakery.expects("order-1")
     imp_uid = pays(bakery, "order-1", sandbox=True)
     bakery.is_called_about(imp_uid, "order-1")
 
-    refetch(bakery, run_worker, 3)
+    refetch(bakery, run_worker, 2)
     assert looks_at_test_payments(bakery) == []
-    refetch(bakery, run_worker, 3)
+    refetch(bakery, run_worker, 1)
 
+    assert questions(bakery) == {"payment": 4}
     assert looks_at_test_payments(bakery) == [imp_uid]
     assert bakery.told() == ["payment.review.livemode_mismatch"]
     assert bakery.order("order-1").status == "registered"

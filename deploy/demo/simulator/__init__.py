@@ -30,7 +30,8 @@ unknown, 409 cannot happen now):
                                              -> {imp_uid, payment, redirect_url} or 409 {error, error_code}
     POST   /payments/{imp_uid}/{action}      the arguments of that method -> {imp_uid, payment, redirect_url}
                                              approve (asks the confirm_url first) | approve_late
-                                             | issue_account | deposit | undo_deposit | expire_account | fail
+                                             | issue_account (open_for: seconds) | deposit | undo_deposit
+                                             | expire_account | fail
                                              | abandon | cancel | cancel_by_api | resend | send_escrow_event
                                              | amend | hide | show
     GET    /payments/{imp_uid}/redirect      query variant, m_redirect_url, success -> {url, method}

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterable
 from html import escape
+from typing import Any
 
 from ..paper import STATUS_WORDS, money, sheet
 from .payment import Payment, Row
 
 CHOICES = {"paid": "결제하기", "vbank": "가상계좌 발급", "declined": "승인 거절", "close": "창 닫기"}
+# What a dishonest customer can change in the browser before paying.
+FORGERIES: dict[str, dict[str, Any]] = {"forged": {"amount": 100}, "test": {"sandbox": True}}
+CHOICES |= {"forged": "100원으로 바꿔 결제", "test": "테스트 채널로 결제"}
 
 DESK_WORDS = {
     "approve": "승인",

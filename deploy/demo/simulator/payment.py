@@ -13,7 +13,7 @@ DEMO_BUYER_NAME = "데모구매자"
 DEMO_BUYER_EMAIL = "buyer@example.com"
 DEMO_BUYER_TEL = "010-0000-0000"
 
-ACCOUNT_DAYS = 1
+ACCOUNT_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,15 +132,15 @@ def approval_of(payment: Payment, *, at: datetime) -> dict[str, Any]:
     return common
 
 
-def account_of(payment: Payment, *, at: datetime) -> dict[str, Any]:
-    """Return the fields of a freshly issued virtual account: open for a day, its number with dashes."""
+def account_of(payment: Payment, *, at: datetime, open_for: int) -> dict[str, Any]:
+    """Return the fields of a freshly issued virtual account: open for so many seconds, its number with dashes."""
     return {
         "vbank_code": "088",
         "vbank_name": "신한은행",
         "vbank_num": f"562-{payment.imp_uid[-12:-6]}-{payment.imp_uid[-6:]}",
         "vbank_holder": "데모상점",
         "vbank_issued_at": seconds(at),
-        "vbank_date": seconds(at) + ACCOUNT_DAYS * 86_400,
+        "vbank_date": seconds(at) + open_for,
     }
 
 

@@ -79,6 +79,9 @@ class _Visits:
         match choice:
             case "paid":
                 await approve_if_confirmed(self.sim, self.courier, imp_uid)
+            case "forged" | "test":
+                self.sim.amend(imp_uid, **pages.FORGERIES[choice])
+                await approve_if_confirmed(self.sim, self.courier, imp_uid)
             case "vbank":
                 self.sim.issue_account(imp_uid)
             case "declined":

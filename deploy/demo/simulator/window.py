@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from .books import Books, View
-from .payment import Payment, Row, account_of, approval_of
+from .payment import ACCOUNT_SECONDS, Payment, Row, account_of, approval_of
 
 CLOSED = "PAY_PROCESS_CANCELED"
 CLOSED_REASON = "사용자가 결제를 취소하였습니다"
@@ -78,10 +78,10 @@ class Window(Books):
         self._require(imp_uid, "failed")
         return self._paid(imp_uid, webhook=webhook, failed_at=0, fail_reason=None)
 
-    def issue_account(self, imp_uid: str, *, webhook: bool = True) -> Payment:
-        """A virtual account is issued: still `ready`, with a webhook."""
+    def issue_account(self, imp_uid: str, *, webhook: bool = True, open_for: int = ACCOUNT_SECONDS) -> Payment:
+        """A virtual account is issued for so many seconds: still `ready`, with a webhook."""
         payment = self._require(imp_uid, "ready")
-        account = account_of(payment, at=self.now())
+        account = account_of(payment, at=self.now(), open_for=open_for)
         return self._news(imp_uid, webhook=webhook, pay_method="vbank", **account)
 
     def deposit(self, imp_uid: str, *, webhook: bool = True) -> Payment:
