@@ -62,7 +62,7 @@ from tests.flow.timelines import (
     State,
     Timelines,
 )
-from tests.flow.told import check_all, check_news, read_told
+from tests.flow.told import check_all, check_news, read_told, say
 
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "20"))
 # To make a failure small can take minutes against a database: only where somebody asks for it.
@@ -229,7 +229,7 @@ class Story:
         if status in HOLDING and any(other in HOLDING for other in beside):
             status, review = REVIEW, EventType.REVIEW_DUPLICATE
         self.called[name] = status
-        said = (review if status == REVIEW else status, self.comparison if status == PAID else "", state.cancelled)
+        said = say(status, review, self.comparison, state.cancelled, moved=state.says != "ready")
         news = self.news.setdefault(name, [])
         if status != PENDING and (not news or news[-1] != said):
             news.append(said)

@@ -1,0 +1,241 @@
+"""Questions, answers, arrivals and timers in any order: whatever happens, it comes to rest in the truth.
+
+HYPOTHESIS_EXAMPLES sets how many orders of events each story is played in, HYPOTHESIS_SHRINK=1 makes failures small.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from results.ask import Answer
+from results.core.claim import Outcome
+from results.core.ids import encode
+from results.core.words import EventType, OrderStatus, PaymentStatus
+from results.models import Notification, Order, Payment
+from results.portone import seal_credential
+from results.receive import Kind
+from tenants.fields import new_id
+from tenants.models import Credential, Duty, Merchant, RouteKey
+from tenants.routing import Route, find_route, inside
+from tests.flow.timelines import (
+    APPROVED,
+    CANCELLED,
+    CHEAP,
+    CHEAP_DEPOSITED,
+    CHEAP_ISSUED,
+    CHEAP_PARTLY,
+    CHEAP_REFUNDED,
+    DEPOSITED,
+    EXPIRED,
+    FAILED,
+    FURTHER,
+    ISSUED,
+    OPENED,
+    PAID,
+    PARTIAL,
+    PARTLY,
+    REFUNDED,
+    REFUSED,
+    REVIEW,
+    SANDBOX,
+    SANDBOX_OPENED,
+    SWAPPED,
+    State,
+    Timelines,
+)
+from tests.flow.told import check_all, check_news, read_told
+from tests.flow.virtual_time import (
+    ASKING,
+    MADE_UP,
+    Arrive,
+    Bring,
+    Change,
+    Due,
+    Fail,
+    How,
+    Register,
+    Step,
+    Turn,
+    Wait,
+    World,
+)
+
+EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "5"))
+# To make a failure small can take minutes against a database: only where somebody asks for it.
+PHASES = [Phase.generate, *([Phase.shrink] if "HYPOTHESIS_SHRINK" in os.environ else [])]
+
+slow = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    phases=PHASES,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What happens at PortOne, and how it ends for the order and for each payment."""
+
+    timelines: Timelines
+    order: OrderStatus
+    payments: tuple[PaymentStatus, ...]
+
+
+def one(status: PaymentStatus, order: OrderStatus, *states: object) -> Story:
+    return Story({"one": states}, order, (status,))  # type: ignore[dict-item]
+
+
+FIRST_REFUNDED: Timelines = {"one": (OPENED, APPROVED, REFUNDED), "two": (OPENED, APPROVED)}
+SECOND_REFUNDED: Timelines = {"one": (OPENED, APPROVED), "two": (OPENED, APPROVED, REFUNDED)}
+SECOND_TRY: Timelines = {"one": (OPENED, REFUSED), "two": (OPENED, APPROVED)}
+STORIES = {
+    "card paid": one(PAID, OrderStatus.PAID, OPENED, APPROVED),
+    "late approval": one(PAID, OrderStatus.PAID, OPENED, REFUSED, APPROVED),
+    "declined": one(FAILED, OrderStatus.FAILED, OPENED, REFUSED),
+    "window left open": one(EXPIRED, OrderStatus.EXPIRED, OPENED),
+    "partly cancelled": one(PARTIAL, OrderStatus.PARTIALLY_CANCELLED, OPENED, APPROVED, PARTLY, FURTHER),
+    "partial to full cancel": one(CANCELLED, OrderStatus.CANCELLED, OPENED, APPROVED, PARTLY, FURTHER, REFUNDED),
+    "deposit": one(PAID, OrderStatus.PAID, OPENED, ISSUED, DEPOSITED),
+    "no deposit": one(EXPIRED, OrderStatus.EXPIRED, OPENED, ISSUED),
+    "deposit reversed": one(EXPIRED, OrderStatus.EXPIRED, OPENED, ISSUED, DEPOSITED, ISSUED),
+    "deposited again": one(PAID, OrderStatus.PAID, ISSUED, DEPOSITED, ISSUED, DEPOSITED),
+    "forged amount": one(REVIEW, OrderStatus.REGISTERED, OPENED, CHEAP),
+    "forged amount then refunded": one(CANCELLED, OrderStatus.CANCELLED, OPENED, CHEAP, CHEAP_PARTLY, CHEAP_REFUNDED),
+    "forged account": one(REVIEW, OrderStatus.REGISTERED, OPENED, CHEAP_ISSUED, CHEAP_DEPOSITED),
+    "currency swap": one(REVIEW, OrderStatus.REGISTERED, OPENED, SWAPPED),
+    "sandbox in live": one(REVIEW, OrderStatus.REGISTERED, SANDBOX_OPENED, SANDBOX),
+    "paid twice, the first refunded": Story(FIRST_REFUNDED, OrderStatus.PAID, (CANCELLED, PAID)),
+    "paid twice, the second refunded": Story(SECOND_REFUNDED, OrderStatus.PAID, (PAID, CANCELLED)),
+    "second try": Story(SECOND_TRY, OrderStatus.PAID, (FAILED, PAID)),
+}
+
+
+def seconds(*numbers: float) -> st.SearchStrategy[timedelta]:
+    return st.sampled_from([timedelta(seconds=number) for number in numbers])
+
+
+LAGS = seconds(0, 0, 0, 1, 5, 20)
+WAITS = seconds(0.5, 1.5, 3, 16, 31, 90, 700, 1900, 4 * 3600)
+OUTAGES = st.one_of(
+    st.builds(Fail, st.sampled_from([Answer.UNAVAILABLE, Answer.REFUSED]), seconds(3, 30, 400)),
+    st.builds(Fail, st.just(Answer.UNKNOWN), seconds(3, 30)),
+)
+TURNS = st.builds(Turn, st.sampled_from([How.AT_ONCE, How.AT_ONCE, How.HELD, How.HELD, How.SLOW, How.DIES]))
+BRINGS = st.builds(Bring, st.integers(0, 3), st.booleans())
+
+
+def arrivals(names: list[str]) -> st.SearchStrategy[Arrive]:
+    payment, another = st.sampled_from([*names, *names, None, MADE_UP]), st.sampled_from([False, False, True])
+    landings = st.builds(Arrive, st.just(Kind.LANDING), payment, st.sampled_from(list(Outcome)), another)
+    hooks = st.sampled_from(["paid", "paid", "ready", "cancelled", "failed"])
+    return landings | st.builds(Arrive, st.just(Kind.WEBHOOK), payment, hooks, another)
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """In which order it happens, and of which payments only a sweep tells in the end."""
+
+    strict: bool
+    steps: list[Step]
+    swept: dict[str, bool]
+
+
+@st.composite
+def plots(draw: st.DrawFn, timelines: Timelines) -> Plot:
+    """Draw what happens between a story's changes. The order is registered first, or somewhere among it."""
+    names = sorted(timelines)
+    changes = [draw(st.builds(Change, st.just(name), LAGS, st.booleans())) for name in names for _ in timelines[name]]
+    between = TURNS | TURNS | TURNS | BRINGS | BRINGS | arrivals(names) | st.builds(Wait, WAITS) | st.just(Due())
+    rest = draw(st.lists(between, min_size=6, max_size=24)) + draw(st.lists(OUTAGES, max_size=1))
+    registered_first = draw(st.booleans())
+    steps = draw(st.permutations([*changes, *rest] if registered_first else [*changes, *rest, Register()]))
+    swept = {name: draw(st.booleans()) for name in names}
+    return Plot(draw(st.booleans()), [Register(), *steps] if registered_first else steps, swept)
+
+
+@contextmanager
+def at_the_bakery(database: dict[str, Merchant], mode: str = "live") -> Iterator[Route]:
+    key = RouteKey.objects.get(merchant=database["bakery"], mode=mode, kind="webhook", works_until=None)
+    route = find_route(key.key, kind="webhook", at=datetime.now(UTC))
+    assert route is not None
+    with inside(route.schema):
+        Duty.objects.all().delete()
+        Credential.objects.all().delete()
+        keys = Credential(id=new_id(), merchant=database["bakery"], mode=mode, created_at=datetime.now(UTC))
+        seal_credential(keys, route.open_vault(), imp_key="key", imp_secret="not-a-secret")
+        keys.save()
+        yield route
+
+
+def check(world: World) -> None:
+    """Compare all that was kept and told with the model, with PortOne's side, and with itself."""
+    events = read_told(world.order)
+    check_all(events)
+    for name, timeline in world.timelines.items():
+        payment = Payment.objects.filter(imp_uid=world.imp_uid(name)).first()
+        assert (payment.status if payment else None) == world.model.called.get(name)
+        mine = [event for event in events if payment and event["data"]["payment"]["id"] == encode("pay", payment.id)]
+        check_news(mine, world.model.news.get(name, []))
+        check_entries([event for event in mine if event["type"] == EventType.PAID], timeline)
+    check_robbed(world)
+    check_quiet(world)
+
+
+def check_entries(paid: list[dict[str, Any]], timeline: tuple[State, ...]) -> None:
+    """It is told as paid no more often than it was; compared with an order, only while nothing differed from it."""
+    compared = [event["data"]["payment"]["verification"]["result"] for event in paid]
+    assert compared.count("matched") <= entries([state.status for state in timeline])
+    assert compared.count("not_checked") <= entries([state.unregistered for state in timeline])
+
+
+def entries(statuses: list[PaymentStatus]) -> int:
+    """Return how often a payment enters paid."""
+    return sum(status == PAID != before for before, status in pairwise([None, *statuses]))
+
+
+def check_robbed(world: World) -> None:
+    """Nobody pays another order by naming this one's payments."""
+    robbed = Order.objects.get(merchant_uid=world.robbed)
+    assert robbed.status in (OrderStatus.REGISTERED, OrderStatus.FAILED)
+    told = [event["data"]["payment"]["verification"]["result"] for event in read_told(world.robbed)]
+    assert told in ([], ["claimed"])
+
+
+def check_quiet(world: World) -> None:
+    """Every arrival is settled, and only what may still change by itself is to be asked about again."""
+    assert not Notification.objects.unsettled().filter(received_at__gte=world.began).exists()
+    owed = Duty.objects.filter(kind__in=ASKING)
+    assert not owed.exclude(kind="ask").exists()
+    waiting = Payment.objects.filter(id__in=owed.values("reference"))
+    assert all(not payment.judgement["final"] and payment.status in (FAILED, EXPIRED) for payment in waiting)
+    assert world.questions < world.bound
+
+
+@pytest.mark.parametrize("title", STORIES)
+@slow
+@given(data=st.data())
+def test_whatever_happens_it_comes_to_rest_in_the_truth(
+    database: dict[str, Merchant], title: str, data: st.DataObject
+) -> None:
+    """When nothing is owed any more each payment and its order are right, and each change was told once."""
+    story = STORIES[title]
+    plot = data.draw(plots(story.timelines))
+
+    with at_the_bakery(database) as route:
+        world = World(replace(route, strict=plot.strict), story.timelines)
+        world.play(plot.steps)
+        world.come_to_rest(swept=plot.swept)
+
+        check(world)
+        if title != "sandbox in live" or world.model.called:
+            assert tuple(world.model.called[name] for name in sorted(story.timelines)) == story.payments
+            assert Order.objects.get(merchant_uid=world.order).status == story.order
