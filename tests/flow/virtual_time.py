@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from itertools import count
-from typing import Any, Final
+from typing import Final
 
 from django.conf import settings
 from django.db import connection
 from django.db.models import Min
 
 from results.ask import Answer, Answered, Round
+from results.core.budget import PORTONE_ADDRESSES
 from results.core.claim import Claim, Outcome
 from results.core.snapshot import Snapshot
 from results.core.words import Cause, EventType, PaymentStatus, Verified
@@ -25,7 +26,6 @@ from results.models import Event, Verification
 from results.publish import publish_snapshot, register_order
 from results.receive import Arrival, Kind, record
 from results.verify import conclude, prepare
-from results.worker import ASKING
 from tenants.models import Duty
 from tenants.routing import Route
 from tests.flow.timelines import AWAITING, HOLDING, PAID, PARTIAL, PENDING, REVIEW, WON, State, Timelines
@@ -38,6 +38,7 @@ ACCOUNT_LIVES, REST = timedelta(hours=3), timedelta(hours=25)
 MADE_UP: Final = "imp_999999999999"
 NUMBERS = count(1)
 MONEY = (PAID, PARTIAL, AWAITING)
+ASKING = (Duty.Kind.VOUCHED, Duty.Kind.VERIFY, Duty.Kind.ASK)
 
 
 class How(Enum):
@@ -236,7 +237,7 @@ class World:
         claim = Claim(
             shown.imp_uid, self.order, status="cancelled" if cancelled else state.says, cancellation_id=cancelled
         )
-        self.record(Kind.WEBHOOK, claim)
+        self.record(Kind.WEBHOOK, claim, address=min(PORTONE_ADDRESSES))
         # The second `ready` of an account says nothing that the first had not said: a sweep finds the reversal.
         self.heard[name] = state.says != "ready" or all(one.says != "paid" for _, one in shown.seen)
 
@@ -250,9 +251,9 @@ class World:
             cancelled = "c-10000" if said.says == "cancelled" else None
             self.record(said.kind, Claim(imp_uid, order, status=said.says, cancellation_id=cancelled))
 
-    def record(self, kind: Kind, claim: Claim) -> None:
+    def record(self, kind: Kind, claim: Claim, *, address: str | None = None) -> None:
         self.arrivals += 1
-        assert record(self.route, Arrival(kind, claim, b"", page=None), at=self.at)
+        assert record(self.route, Arrival(kind, claim, b"", address), at=self.at)
 
     def next_due(self) -> datetime | None:
         due: datetime | None = Duty.objects.filter(kind__in=ASKING).aggregate(Min("due_at"))["due_at__min"]
