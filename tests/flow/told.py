@@ -112,7 +112,7 @@ def check_news(events: list[dict[str, Any]], news: list[tuple[str, str, int]]) -
         )
         if result != "claimed":
             said = say(payment["status"], event["type"], result, cancelled, moved=payment["money_moved"])
-            told.append((*said, result))
+            told.append((*said, result, event["type"]))
     assert [said for said, _ in groupby(one[:3] for one in told)] == news
     assert [said[:3] for said in told if said[0] == PAID] == [said for said in news if said[0] == PAID]
     assert len(list(groupby(told))) == len(told)
