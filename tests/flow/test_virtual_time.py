@@ -59,6 +59,7 @@ from tests.flow.virtual_time import (
     Bring,
     Change,
     Due,
+    Ending,
     Fail,
     How,
     Register,
@@ -142,11 +143,11 @@ def arrivals(names: list[str]) -> st.SearchStrategy[Arrive]:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """In which order it happens, and of which payments only a sweep tells in the end."""
+    """In which order it happens, and who tells of the last changes."""
 
     strict: bool
     steps: list[Step]
-    swept: dict[str, bool]
+    endings: dict[str, Ending]
 
 
 @st.composite
@@ -158,8 +159,8 @@ def plots(draw: st.DrawFn, timelines: Timelines) -> Plot:
     rest = draw(st.lists(between, min_size=6, max_size=24)) + draw(st.lists(OUTAGES, max_size=1))
     registered_first = draw(st.booleans())
     steps = draw(st.permutations([*changes, *rest] if registered_first else [*changes, *rest, Register()]))
-    swept = {name: draw(st.booleans()) for name in names}
-    return Plot(draw(st.booleans()), [Register(), *steps] if registered_first else steps, swept)
+    endings = {name: draw(st.sampled_from(Ending)) for name in names}
+    return Plot(draw(st.booleans()), [Register(), *steps] if registered_first else steps, endings)
 
 
 @contextmanager
@@ -233,7 +234,7 @@ def test_whatever_happens_it_comes_to_rest_in_the_truth(
     with at_the_bakery(database) as route:
         world = World(replace(route, strict=plot.strict), story.timelines)
         world.play(plot.steps)
-        world.come_to_rest(swept=plot.swept)
+        world.come_to_rest(endings=plot.endings)
 
         check(world)
         if title != "sandbox in live" or world.model.called:

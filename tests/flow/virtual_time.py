@@ -50,6 +50,14 @@ class How(Enum):
     DIES = "taken, and the worker dies"
 
 
+class Ending(Enum):
+    """Who tells of a payment's last change, if PortOne's webhook was lost."""
+
+    WEBHOOK = "a webhook that comes late"
+    LANDING = "a landing that names the order alone"
+    SWEEP = "nobody"
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """A payment's next state; the API shows it `lag` later. PortOne's own webhook goes out now, or is lost."""
@@ -319,17 +327,24 @@ class World:
             assert self.at >= self.failed_landings[order] + settings.CLAIM_DELAY, "a claim was told early"
             assert order == self.robbed or (is_open and self.model.registered), "a claim was told of an order not open"
 
-    def come_to_rest(self, *, swept: Mapping[str, bool]) -> None:
-        """Let everything be over: PortOne answers, somebody told of each last change, or a sweep finds it."""
+    def come_to_rest(self, *, endings: Mapping[str, Ending]) -> None:
+        """Let everything be over: PortOne answers, and of each last change somebody told, or a sweep finds it."""
         self.portone.fails_until = None
         unheard = [name for name, heard in self.heard.items() if not heard]
         for name in unheard:
-            if not swept[name]:
+            if endings[name] == Ending.WEBHOOK:
                 self.at += TICK
                 self.notify(name)
-        self.run_until(max(since for one in self.portone.payments.values() for since, _ in one.seen))
+        visible = max(since for one in self.portone.payments.values() for since, _ in one.seen)
+        landings = [name for name in unheard if endings[name] == Ending.LANDING]
+        if landings:  # at once, so that it may fall between a question and its answer
+            self.at = max(self.at, visible) + TICK
+            self.arrive(Arrive(Kind.LANDING, None, Outcome.SUCCEEDED))
+            self.bring(0, again=True)
+        self.run_until(visible)
         for name in unheard:
-            if not self.heard[name]:
+            sandbox = bool(self.timelines[name][-1].fields.get("sandbox"))
+            if not self.heard[name] and (endings[name] != Ending.LANDING or sandbox):
                 self.sweep(name)
         while self.held:
             self.bring(0, again=False)
