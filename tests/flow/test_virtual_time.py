@@ -154,13 +154,19 @@ class Plot:
 def plots(draw: st.DrawFn, timelines: Timelines) -> Plot:
     """Draw what happens between a story's changes. The order is registered first, or somewhere among it."""
     names = sorted(timelines)
-    changes = [draw(st.builds(Change, st.just(name), LAGS, st.booleans())) for name in names for _ in timelines[name]]
-    between = TURNS | TURNS | TURNS | BRINGS | BRINGS | arrivals(names) | st.builds(Wait, WAITS) | st.just(Due())
-    rest = draw(st.lists(between, min_size=6, max_size=24)) + draw(st.lists(OUTAGES, max_size=1))
+    changes = [
+        draw(st.builds(Change, st.just(name), LAGS, st.sampled_from([True, True, False])))
+        for name in names
+        for _ in timelines[name]
+    ]
+    between = TURNS | TURNS | BRINGS | arrivals(names) | st.builds(Wait, WAITS) | st.just(Due())
     registered_first = draw(st.booleans())
-    steps = draw(st.permutations([*changes, *rest] if registered_first else [*changes, *rest, Register()]))
+    points = [*changes, *([] if registered_first else [Register()]), *draw(st.lists(OUTAGES, max_size=1))]
+    steps: list[Step] = [Register()] if registered_first else []
+    for point in draw(st.permutations(points)):
+        steps += [point, draw(TURNS), *draw(st.lists(between, max_size=4))]
     endings = {name: draw(st.sampled_from(Ending)) for name in names}
-    return Plot(draw(st.booleans()), [Register(), *steps] if registered_first else steps, endings)
+    return Plot(draw(st.booleans()), steps, endings)
 
 
 @contextmanager
