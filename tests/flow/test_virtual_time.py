@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from django.db.models import Q
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +20,7 @@ from results.ask import Answer
 from results.core.claim import Outcome
 from results.core.ids import encode
 from results.core.words import EventType, OrderStatus, PaymentStatus
-from results.models import Notification, Order, Payment
+from results.models import Notification, Order, Payment, Verification
 from results.portone import seal_credential
 from results.receive import Kind
 from tenants.fields import new_id
@@ -120,12 +121,16 @@ STORIES = {
 }
 
 
+# Nothing ever came of these: the customer's own word is all there is.
+NEVER_OPENED = st.sampled_from([None, MADE_UP])
+
+
 def seconds(*numbers: float) -> st.SearchStrategy[timedelta]:
     return st.sampled_from([timedelta(seconds=number) for number in numbers])
 
 
 LAGS = seconds(0, 0, 0, 1, 5, 20)
-WAITS = seconds(0.5, 1.5, 3, 16, 31, 90, 700, 1900, 4 * 3600)
+WAITS = seconds(0.5, 1.5, 3, 16, 31, 90, 700, 1900, 11_000, 4 * 3600)
 OUTAGES = st.one_of(
     st.builds(Fail, st.sampled_from([Answer.UNAVAILABLE, Answer.REFUSED]), seconds(3, 30, 400)),
     st.builds(Fail, st.just(Answer.UNKNOWN), seconds(3, 30)),
@@ -160,11 +165,13 @@ def plots(draw: st.DrawFn, timelines: Timelines) -> Plot:
         for _ in timelines[name]
     ]
     between = TURNS | TURNS | BRINGS | arrivals(names) | st.builds(Wait, WAITS) | st.just(Due())
+    said_of = st.sampled_from([*names, None, MADE_UP])
     registered_first = draw(st.booleans())
-    points = [*changes, *([] if registered_first else [Register()]), *draw(st.lists(OUTAGES, max_size=1))]
+    points = [*changes, *([] if registered_first else [Register()]), *draw(st.lists(OUTAGES, max_size=2))]
     steps: list[Step] = [Register()] if registered_first else []
     for point in draw(st.permutations(points)):
-        steps += [point, draw(TURNS), *draw(st.lists(between, max_size=4))]
+        gives_up = st.builds(Arrive, st.just(Kind.LANDING), said_of, st.just(Outcome.FAILED))
+        steps += [point, draw(TURNS | gives_up), *draw(st.lists(between, max_size=4))]
     endings = {name: draw(st.sampled_from(Ending)) for name in names}
     return Plot(draw(st.booleans()), steps, endings)
 
@@ -195,6 +202,7 @@ def check(world: World) -> None:
         check_entries([event for event in mine if event["type"] == EventType.PAID], timeline)
     check_robbed(world)
     check_quiet(world)
+    check_fresh(world)
 
 
 def check_entries(paid: list[dict[str, Any]], timeline: tuple[State, ...]) -> None:
@@ -227,6 +235,26 @@ def check_quiet(world: World) -> None:
     assert world.questions < world.bound
 
 
+def check_fresh(world: World) -> None:
+    """Every arrival had a question that was sent after it came, or an answer that said already what it hints."""
+    for note in Notification.objects.filter(received_at__gte=world.began):
+        about = Q(merchant_uid=note.merchant_uid, question="find_all")
+        about |= Q(imp_uid=note.imp_uid) if note.imp_uid else Q()
+        answers = Verification.objects.filter(about, answer__in=[Answer.FOUND, Answer.UNKNOWN])
+        asked_later = answers.filter(asked_at__gte=note.received_at).exists()
+        assert asked_later or any(says(row.snapshot, note) for row in answers if note.imp_uid), note
+
+
+def says(shown: dict[str, Any] | None, note: Notification) -> bool:
+    """Say whether an answer holds what a webhook hints; a landing hints at any outcome."""
+    if shown is None:
+        return False
+    if cancellation := note.claim.get("cancellation_id"):
+        return cancellation in [entry["id"] for entry in shown["cancellations"]]
+    is_outcome = shown["status"] != "ready" or shown["virtual_account"] is not None
+    return is_outcome and note.claim.get("status", shown["status"]) == shown["status"]
+
+
 @pytest.mark.parametrize("title", STORIES)
 @slow
 @given(data=st.data())
@@ -246,3 +274,22 @@ def test_whatever_happens_it_comes_to_rest_in_the_truth(
         if title != "sandbox in live" or world.model.called:
             assert tuple(world.model.called[name] for name in sorted(story.timelines)) == story.payments
             assert Order.objects.get(merchant_uid=world.order).status == story.order
+
+
+@slow
+@given(data=st.data())
+def test_a_window_that_never_opened_is_told_once_as_claimed(database: dict[str, Merchant], data: st.DataObject) -> None:
+    """The customer's own words are told once, after their delay and an answer; of what nobody expects, never."""
+    words = st.builds(Arrive, st.just(Kind.LANDING), NEVER_OPENED, st.just(Outcome.FAILED))
+    between = TURNS | TURNS | BRINGS | words | st.builds(Wait, WAITS) | st.just(Due()) | OUTAGES
+    registered = data.draw(st.booleans())
+    steps = [*data.draw(st.lists(between, max_size=6)), *data.draw(st.lists(words, min_size=1, max_size=1))]
+
+    with at_the_bakery(database) as route:
+        world = World(route, {})
+        world.play([*([Register()] if registered else []), *steps, *data.draw(st.lists(between, max_size=6))])
+        world.come_to_rest(endings={})
+
+        check(world)
+        results = [event["data"]["payment"]["verification"]["result"] for event in read_told(world.order)]
+        assert results == (["claimed"] if registered else [])

@@ -5,6 +5,7 @@ things happen, bring it twice, or let the worker die. A model of a few lines, wh
 each payment, says what must come of it.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -194,7 +195,7 @@ class World:
 
     def imp_uid(self, name: str | None) -> str | None:
         if name is None or name == MADE_UP:
-            return name
+            return f"imp_9{self.number:09d}" if name else None
         return f"imp_{self.number:08d}{sorted(self.timelines).index(name):04d}"
 
     def name(self, imp_uid: str) -> str:
@@ -320,9 +321,9 @@ class World:
     def check_claims(self, answers: list[Answered], *, is_open: bool) -> None:
         """A claim is told of an open, registered order, some time after the landing, upon an answer about its order."""
         asked = {one.question.merchant_uid for one in answers if one.kind == Verification.Question.FIND_ALL}
-        orders = {self.order, self.robbed}
-        claims = Event.objects.filter(order__merchant_uid__in=orders, created_at=self.at, payment__snapshot=None)
-        for order in claims.values_list("order__merchant_uid", flat=True):
+        told = Event.objects.filter(order__merchant_uid__in={self.order, self.robbed}, created_at=self.at)
+        data = [json.loads(bytes(event.body))["data"] for event in told]
+        for order in [one["order"]["id"] for one in data if one["payment"]["verification"]["result"] == "claimed"]:
             assert order in asked, "a claim was told without asking about its order"
             assert self.at >= self.failed_landings[order] + settings.CLAIM_DELAY, "a claim was told early"
             assert order == self.robbed or (is_open and self.model.registered), "a claim was told of an order not open"
@@ -335,7 +336,7 @@ class World:
             if endings[name] == Ending.WEBHOOK:
                 self.at += TICK
                 self.notify(name)
-        visible = max(since for one in self.portone.payments.values() for since, _ in one.seen)
+        visible = max((since for one in self.portone.payments.values() for since, _ in one.seen), default=self.at)
         landings = [name for name in unheard if endings[name] == Ending.LANDING]
         if landings:  # at once, so that it may fall between a question and its answer
             self.at = max(self.at, visible) + TICK
