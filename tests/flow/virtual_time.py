@@ -289,6 +289,9 @@ class World:
 
     def ask(self, round_: Round) -> list[Answered]:
         self.questions += len(round_.questions)
+        for question in round_.questions:
+            named = {reason.claim.merchant_uid for reason in question.reasons if reason.claim}
+            assert not question.last_look or self.model.registered or self.robbed in named, "nobody registered it"
         self.at += TICK
         return self.portone.answers(round_.questions, at=self.at)
 
