@@ -219,10 +219,10 @@ def entries(statuses: list[PaymentStatus]) -> int:
 
 def check_robbed(world: World) -> None:
     """Nobody pays another order by naming this one's payments."""
-    robbed = Order.objects.get(merchant_uid=world.robbed)
-    assert robbed.status in (OrderStatus.REGISTERED, OrderStatus.FAILED)
     told = [event["data"]["payment"]["verification"]["result"] for event in read_told(world.robbed)]
-    assert told in ([], ["claimed"])
+    assert told in ([], ["claimed"], ["unavailable"], ["unavailable", "claimed"])
+    rolled_up = {"claimed": OrderStatus.FAILED, "unavailable": OrderStatus.PENDING}
+    assert Order.objects.get(merchant_uid=world.robbed).status == rolled_up.get("".join(told[-1:]), "registered")
 
 
 def check_quiet(world: World) -> None:
@@ -231,7 +231,7 @@ def check_quiet(world: World) -> None:
     owed = Duty.objects.filter(kind__in=ASKING)
     assert not owed.exclude(kind="ask").exists()
     waiting = Payment.objects.filter(id__in=owed.values("reference"))
-    assert all(not payment.judgement["final"] and payment.status in (FAILED, EXPIRED) for payment in waiting)
+    assert all(not payment.judgement.get("final") and payment.status in (FAILED, EXPIRED) for payment in waiting)
     assert world.questions < world.bound
 
 
@@ -309,4 +309,4 @@ def test_a_window_that_never_opened_is_told_once_as_claimed(database: dict[str, 
 
         check(world)
         results = [event["data"]["payment"]["verification"]["result"] for event in read_told(world.order)]
-        assert results == (["claimed"] if registered else [])
+        assert [one for one in results if one != "unavailable"] == (["claimed"] if registered else [])

@@ -69,6 +69,7 @@ def check_chain(events: list[dict[str, Any]]) -> None:
 
 def check_claim(events: list[dict[str, Any]]) -> None:
     """A claim comes first if at all; the first verified event of its payment, or of any if it has none, corrects it."""
+    events = [event for event in events if event["data"]["payment"]["verification"]["result"] != "unavailable"]
     if not events or events[0]["data"]["payment"]["verification"]["result"] != "claimed":
         return
     claim, *verified = events
@@ -110,7 +111,7 @@ def check_news(events: list[dict[str, Any]], news: list[tuple[str, str, int]]) -
             payment["verification"]["result"],
             payment["amount"]["cancelled"] if payment["amount"] else 0,
         )
-        if result != "claimed":
+        if result not in ("claimed", "unavailable"):
             said = say(payment["status"], event["type"], result, cancelled, moved=payment["money_moved"])
             told.append((*said, result, event["type"]))
     assert [said for said, _ in groupby(one[:3] for one in told)] == news

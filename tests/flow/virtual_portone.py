@@ -83,7 +83,8 @@ class VirtualPortOne:
     def _answer(self, question: Question, in_batch: bool, *, at: datetime) -> Answered:
         kind = FIND_ALL if question.imp_uid is None else BATCH if in_batch else SINGLE
         if self.fails_until and at < self.fails_until:
-            return Answered(question, kind, self.fails_with, at, at)
+            silent = self.fails_with == Answer.UNAVAILABLE
+            return Answered(question, kind, self.fails_with, at, at, silent=silent)
         found = self._find_all(question, at=at) if kind == FIND_ALL else self._find(question, at=at)
         answer = Answer.FOUND if found else Answer.UNKNOWN
         return Answered(question, kind, answer, at, at, tuple(Found(one, b"{}") for one in found))

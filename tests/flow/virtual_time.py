@@ -168,6 +168,7 @@ class World:
     at: datetime = BEGINNING
     portone: VirtualPortOne = field(default_factory=VirtualPortOne)
     model: Model = field(init=False)
+    rests_until: datetime = BEGINNING
     held: list[Round | list[Answered]] = field(default_factory=list)
     heard: dict[str, bool] = field(default_factory=dict)
     failed_landings: dict[str, datetime] = field(default_factory=dict)
@@ -266,18 +267,20 @@ class World:
 
     def next_due(self) -> datetime | None:
         due: datetime | None = Duty.objects.filter(kind__in=ASKING).aggregate(Min("due_at"))["due_at__min"]
-        return due
+        return max(due, self.rests_until) if due else None
 
     def take(self) -> list[Taken]:
         limits = dict.fromkeys(KINDS, 0) | {str(kind): 200 for kind in ASKING}
         with connection.cursor() as cursor:
-            cursor.execute(TAKE_SQL, {"at": self.at, "lease_ends": self.at + LEASE, "full": []} | limits)
+            cursor.execute(TAKE_SQL, {"at": self.at, "lease_ends": self.at + LEASE, "full": [], "held": []} | limits)
             return [Taken(*row) for row in cursor.fetchall()]
 
     def turn(self, how: How) -> None:
-        taken = self.take()
+        taken = self.take() if self.at >= self.rests_until else []
         round_ = prepare(self.route, taken, at=self.at) if taken else None
-        if round_ is None or how == How.DIES:
+        if isinstance(round_, datetime):
+            self.rests_until = round_
+        if not isinstance(round_, Round) or how == How.DIES:
             return
         match how:
             case How.AT_ONCE:
