@@ -1,5 +1,20 @@
 """Questions, answers, arrivals and timers in any order: whatever happens, it comes to rest in the truth.
 
+The clock moves only when a story says so. Between PortOne's changes come landings and webhooks, true, stale, forged and
+for other orders; the worker's questions are answered at once, late, twice or never; PortOne lags behind, is silent,
+refuses the keys or knows nothing. At last each change was told of by somebody or found by a sweep, and the clock runs
+until nothing is owed.
+
+Each of these rules was taken out once, and some story here failed: older answers are dropped; an arrival is settled by
+a question sent after it or by a state that says its own hint, for a cancellation its id; what a webhook tells ahead of
+the API is asked for until it shows, an unknown payment four times and no more; silence settles nothing; a claim waits,
+needs an answer about its order and an open one; amount, currency, livemode, duplicates and the strict policy; a full
+cancel keeps its name; `ready` is no failure, ends with the window, or with the account when it is asked again; a
+reversed deposit and a late approval count; an order is asked about without a payment's id and all that is found counts,
+for its own order alone; same news is told once and mere waiting never; what was a duplicate is asked about again; the
+waits grow. That questions within two seconds are shared, and that an answer which is known already spares one, costs
+only calls: tests/core/test_freshness.py keeps those.
+
 HYPOTHESIS_EXAMPLES sets how many orders of events each story is played in, HYPOTHESIS_SHRINK=1 makes failures small.
 """
 
