@@ -15,14 +15,13 @@ leaves, so taking out the first alone shows nothing.
 HYPOTHESIS_EXAMPLES sets how many orders of arrival each story is played in; HYPOTHESIS_SHRINK=1 makes failures small.
 """
 
-import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import count, groupby
+from itertools import count
 from typing import Any
 
 import pytest
@@ -32,13 +31,38 @@ from hypothesis import strategies as st
 from results.claims import Told, publish_claim
 from results.core.claim import Claim, Outcome
 from results.core.ids import encode
-from results.core.money import Money
 from results.core.snapshot import Cancellation, Snapshot, VirtualAccount
 from results.core.words import Cause, EventType, OrderStatus, PaymentStatus
-from results.models import Event, Order, Payment
+from results.models import Order, Payment
 from results.publish import publish_snapshot, register_order
 from tenants.models import Merchant
 from tenants.routing import Route, find_mode, inside
+from tests.flow.timelines import (
+    APPROVED,
+    CANCELLED,
+    CHEAP,
+    CHEAP_ISSUED,
+    CHEAP_PARTLY,
+    CHEAP_REFUNDED,
+    DEPOSITED,
+    FURTHER,
+    HOLDING,
+    ISSUED,
+    LEFT_OPEN,
+    OPENED,
+    PAID,
+    PARTLY,
+    PENDING,
+    REFUNDED,
+    REFUSED,
+    REVIEW,
+    SANDBOX,
+    SWAPPED,
+    WON,
+    State,
+    Timelines,
+)
+from tests.flow.told import check_all, check_news, read_told, say
 
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "20"))
 # To make a failure small can take minutes against a database: only where somebody asks for it.
@@ -47,16 +71,7 @@ BEGINNING = datetime(2027, 1, 1, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 NEWEST = 29  # the last minute of an hour at which anybody asks: a window lives for thirty
 NUMBERS = count(1)
-WON = Money(64900, "KRW", 0)
 MADE_UP = "imp_999999999999"
-
-PENDING, AWAITING, PAID, PARTIAL, CANCELLED, FAILED, EXPIRED, REVIEW = PaymentStatus
-HOLDING = (PAID, PARTIAL)
-ENVELOPE = "id,object,spec,type,created_at,livemode,merchant,sequence,previous,cause,late,supersedes,data,links"
-PAYMENT = (
-    "id,version,status,money_moved,final,amount,verification,provider,method,failure,resolution,cancellations,times,receipt_url,"
-    "metadata,customer"
-)
 
 slow = settings(
     max_examples=EXAMPLES,
@@ -66,48 +81,6 @@ slow = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """What PortOne shows during one hour, and what it is to be called, also while nobody has registered the order."""
-
-    status: PaymentStatus
-    unregistered: PaymentStatus
-    says: str
-    cancelled: int = 0
-    review: EventType = EventType.REVIEW_AMOUNT
-    fields: dict[str, Any] = field(default_factory=dict)
-
-
-Timelines = Mapping[str, tuple[State, ...]]
-
-
-def shows(
-    says: str,
-    status: PaymentStatus,
-    *,
-    unregistered: PaymentStatus | None = None,
-    cancelled: int = 0,
-    review: EventType = EventType.REVIEW_AMOUNT,
-    **fields: Any,
-) -> State:
-    return State(status, unregistered or status, says, cancelled, review, fields)
-
-
-ACCOUNT: dict[str, Any] = {"pay_method": "vbank", "number": "562-100-984"}
-FORGED: dict[str, Any] = {"amount": Decimal(1000)}
-OPENED, APPROVED = shows("ready", PENDING), shows("paid", PAID)
-REFUSED = shows("failed", FAILED, fail_reason="한도 초과")
-ISSUED, DEPOSITED = shows("ready", AWAITING, **ACCOUNT), shows("paid", PAID, **ACCOUNT)
-PARTLY, FURTHER = shows("paid", PARTIAL, cancelled=10000), shows("cancelled", PARTIAL, cancelled=30000)
-REFUNDED = shows("cancelled", CANCELLED, cancelled=64900)
-CHEAP = shows("paid", REVIEW, unregistered=PAID, **FORGED)
-CHEAP_PARTLY = shows("paid", REVIEW, unregistered=PARTIAL, cancelled=400, **FORGED)
-CHEAP_REFUNDED = shows("cancelled", CANCELLED, cancelled=1000, **FORGED)
-CHEAP_ISSUED = shows("ready", REVIEW, unregistered=AWAITING, **ACCOUNT, **FORGED)
-SWAPPED = shows("paid", REVIEW, unregistered=PAID, review=EventType.REVIEW_CURRENCY, currency="USD")
-SANDBOX = shows("paid", REVIEW, review=EventType.REVIEW_LIVEMODE, sandbox=True)
-LEFT_OPEN = shows("ready", EXPIRED)
 
 # Each payment's hours, and the order's roll-up once the newest answer is applied.
 TIMELINES: dict[str, tuple[tuple[State, ...], OrderStatus]] = {
@@ -256,7 +229,7 @@ class Story:
         if status in HOLDING and any(other in HOLDING for other in beside):
             status, review = REVIEW, EventType.REVIEW_DUPLICATE
         self.called[name] = status
-        said = (review if status == REVIEW else status, self.comparison if status == PAID else "", state.cancelled)
+        said = say(status, review, self.comparison, state.cancelled, moved=state.says != "ready")
         news = self.news.setdefault(name, [])
         if status != PENDING and (not news or news[-1] != said):
             news.append(said)
@@ -287,12 +260,8 @@ class Story:
 
     def check(self) -> None:
         """Compare all that was kept and told with the model, and with itself."""
-        rows = list(Event.objects.filter(order__merchant_uid=self.order).order_by("sequence"))
-        events = [json.loads(bytes(row.body)) for row in rows]
-        check_envelopes(rows, events)
-        check_chain(events)
-        check_claim(events)
-        check_safety(events)
+        events = read_told(self.order)
+        check_all(events)
         for name in self.newest:
             payment = Payment.objects.get(imp_uid=self.imp_uid(name))
             assert payment.status == self.called[name]
@@ -301,84 +270,6 @@ class Story:
 
     def status(self) -> str:
         return Order.objects.get(merchant_uid=self.order).status
-
-
-def check_envelopes(rows: list[Event], events: list[dict[str, Any]]) -> None:
-    """Every body has the documented fields and agrees with its row; the order's numbers have no gap."""
-    assert [event["sequence"] for event in events] == list(range(1, len(events) + 1))
-    for row, event in zip(rows, events, strict=True):
-        assert ",".join(event) == ENVELOPE
-        assert list(event["data"]) == ["order", "payment"]
-        assert list(event["data"]["order"]) == ["id", "status", "flags", "expected"]
-        assert ",".join(event["data"]["payment"]) == PAYMENT
-        assert (event["id"], event["type"], event["sequence"]) == (encode("evt", row.id), row.type, row.sequence)
-        amount = event["data"]["payment"]["amount"]
-        assert amount is None or amount["captured"] - amount["cancelled"] == amount["balance"]
-
-
-def check_chain(events: list[dict[str, Any]]) -> None:
-    """Versions count each payment's events, `previous` repeats the one before, corrections name an earlier one."""
-    said: dict[str, dict[str, Any]] = {}
-    types: dict[str, str] = {}
-    earlier: list[str] = []
-    for event in events:
-        payment = event["data"]["payment"]
-        before = said.get(payment["id"])
-        assert payment["version"] == (before["version"] + 1 if before else 1)
-        assert event["previous"] == before
-        assert event["supersedes"] is None or event["supersedes"] in earlier
-        assert event["late"] <= (event["supersedes"] is not None)
-        if payment["status"] == AWAITING:
-            was_paid = types.get(payment["id"]) in (EventType.PAID, EventType.DEPOSIT_REVERSED)
-            assert (event["type"] == EventType.DEPOSIT_REVERSED) == was_paid
-        if event["type"] == EventType.PAID and before:
-            assert event["late"] == (before["status"] in (FAILED, EXPIRED))
-        cancelled = payment["amount"]["cancelled"] if payment["amount"] else 0
-        said[payment["id"]] = {"status": payment["status"], "version": payment["version"], "cancelled": cancelled}
-        types[payment["id"]] = event["type"]
-        earlier.append(event["id"])
-
-
-def check_claim(events: list[dict[str, Any]]) -> None:
-    """A claim comes first if at all; the first verified event of its payment, or of any if it has none, corrects it."""
-    if not events or events[0]["data"]["payment"]["verification"]["result"] != "claimed":
-        return
-    claim, *verified = events
-    claimed = claim["data"]["payment"]["id"]
-    firsts = {event["data"]["payment"]["id"]: event for event in reversed(verified)}
-    for event in [firsts[claimed]] if claimed in firsts else firsts.values():
-        assert event["supersedes"] == claim["id"]
-    assert all(event["data"]["payment"]["verification"]["result"] != "claimed" for event in verified)
-
-
-def check_safety(events: list[dict[str, Any]]) -> None:
-    """Nothing fulfils on a mismatch, from a sandbox, or beside another payment that holds money."""
-    statuses: dict[str, str] = {}
-    for event in events:
-        payment, expected = event["data"]["payment"], event["data"]["order"]["expected"]
-        statuses[payment["id"]] = payment["status"]
-        assert (event["type"] == EventType.PAID) == (payment["status"] == PAID)
-        assert sum(status in HOLDING for status in statuses.values()) <= 1
-        if event["type"] == EventType.PAID:
-            assert payment["verification"]["result"] == ("matched" if expected else "not_checked")
-            assert payment["verification"]["mismatches"] == []
-            assert not payment["provider"]["sandbox"]
-            paid = (payment["amount"]["total"], payment["amount"]["currency"])
-            assert expected is None or paid == (expected["amount"], expected["currency"])
-
-
-def check_news(events: list[dict[str, Any]], news: list[tuple[str, str, int]]) -> None:
-    """Each change was told, in order; none twice, but that a first comparison may tell the same status again."""
-    events = [event for event in events if event["data"]["payment"]["verification"]["result"] != "claimed"]
-    payments = [event["data"]["payment"] for event in events]
-    told = []
-    for event, one in zip(events, payments, strict=True):
-        name = event["type"] if one["status"] == REVIEW else one["status"]
-        told.append((name, one["verification"]["result"] if name == PAID else "", one["amount"]["cancelled"]))
-    assert [said for said, _ in groupby(told)] == news
-    assert [said for said in told if said[0] == PAID] == [said for said in news if said[0] == PAID]
-    whole = [(*said, one["verification"]["result"]) for said, one in zip(told, payments, strict=True)]
-    assert len(list(groupby(whole))) == len(whole)
 
 
 @contextmanager
