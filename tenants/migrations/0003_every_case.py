@@ -4,6 +4,13 @@ import tenants.fields
 from django.db import migrations, models
 
 
+def close_confirm_of_strict_modes(apps, schema_editor):
+    """Until now confirm followed the policy: strict modes refused what they did not know."""
+    if schema_editor.connection.schema_name == "public":
+        modes = apps.get_model("tenants", "MerchantMode").objects
+        modes.filter(policy="strict").update(confirm_policy="closed")
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -105,4 +112,5 @@ class Migration(migrations.Migration):
             model_name='unmappedfailure',
             constraint=models.UniqueConstraint(fields=('pg', 'code', 'reason'), name='an_unmapped_failure_is_counted_once'),
         ),
+        migrations.RunPython(close_confirm_of_strict_modes, migrations.RunPython.noop),
     ]
