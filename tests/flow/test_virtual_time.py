@@ -256,7 +256,7 @@ def check_fresh(world: World) -> None:
         about = Q(merchant_uid=note.merchant_uid, question="find_all")
         about |= Q(imp_uid=note.imp_uid) if note.imp_uid else Q()
         answers = Verification.objects.filter(about, answer__in=[Answer.FOUND, Answer.UNKNOWN])
-        asked_later = answers.filter(asked_at__gte=note.received_at).exists()
+        asked_later = answers.filter(asked_at__range=(note.received_at, note.settled_at)).exists()
         assert asked_later or any(says(row.snapshot, note) for row in answers if note.imp_uid), note
 
 

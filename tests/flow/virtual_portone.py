@@ -8,11 +8,13 @@ from typing import Any
 from results.ask import Answer, Answered
 from results.core.snapshot import Cancellation, Snapshot, VirtualAccount
 from results.models import Verification
-from results.portone import Found
+from results.portone import Found, PortOneRefused
+from results.portone.errors import PortOneSilent
 from results.questions import Question
 from tests.flow.timelines import EXPIRED, State
 
 WINDOW = timedelta(minutes=30)
+ERRORS = {Answer.UNAVAILABLE: PortOneSilent("no answer"), Answer.REFUSED: PortOneRefused("401")}
 SINGLE, BATCH, FIND_ALL = (Verification.Question(name) for name in ("single", "batch", "find_all"))
 
 
@@ -83,8 +85,7 @@ class VirtualPortOne:
     def _answer(self, question: Question, in_batch: bool, *, at: datetime) -> Answered:
         kind = FIND_ALL if question.imp_uid is None else BATCH if in_batch else SINGLE
         if self.fails_until and at < self.fails_until:
-            silent = self.fails_with == Answer.UNAVAILABLE
-            return Answered(question, kind, self.fails_with, at, at, silent=silent)
+            return Answered(question, kind, self.fails_with, at, at, error=ERRORS.get(self.fails_with))
         found = self._find_all(question, at=at) if kind == FIND_ALL else self._find(question, at=at)
         answer = Answer.FOUND if found else Answer.UNKNOWN
         return Answered(question, kind, answer, at, at, tuple(Found(one, b"{}") for one in found))
