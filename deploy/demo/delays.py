@@ -42,7 +42,7 @@ async def paid_while_portone_is_down(stage: Stage, scene: Scene) -> None:
         back = await stage.desk.does("approve", scene.imp_uid)
         scene.arrives()
         page = await stage.browser.lands(back)
-        await stage.desk.was_asked(scene.imp_uid)
+        await stage.desk.turned_away()
         await asyncio.sleep(OUTAGE_SECONDS)
         await stage.browser.sees(page, "confirming")
     await stage.browser.settles(page, "paid")
