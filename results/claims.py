@@ -18,7 +18,7 @@ from results.core.result import view_claim, view_waiting, written_time
 from results.core.words import Cause, EventType, PaymentStatus, Verified
 from results.expect import statement_of
 from results.models import Event, Notification, Order, Payment
-from results.publish import News, announce, tell
+from results.tell import News, announce, tell
 from tenants.routing import Route
 
 CLAIMS_A_MINUTE: Final = 10

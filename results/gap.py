@@ -16,7 +16,7 @@ from django.db.models import F, Q
 from results.core.result import written_time
 from results.core.words import EventType
 from results.models import Notification, Payment, Reconciliation
-from results.publish import announce
+from results.tell import announce
 from tenants.routing import Route
 
 log = structlog.get_logger()

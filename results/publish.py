@@ -1,4 +1,4 @@
-"""Conclude and write down: payment, event, deliveries and their duties, in one transaction.
+"""Conclude and write down: payment, event, deliveries and their duties, in one transaction. What is new is told.
 
 The order's row is locked first, then the payment's: lock, then read, then write, for a statement that waited for a
 lock would otherwise still see its old snapshot. Snapshots are ordered by when our question was sent, since V1 has no
@@ -6,11 +6,10 @@ version of its own; an older one changes nothing, and the same news is told once
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
-from uuid import UUID
 
 import structlog
 from django.conf import settings
@@ -21,23 +20,17 @@ from results.core.classify import Judgement, Surroundings, classify, is_sale, ro
 from results.core.ids import encode
 from results.core.money import Money
 from results.core.result import (
-    Notice,
-    OrderView,
-    PaymentView,
-    Previous,
     Resolution,
-    Result,
-    freeze,
     view_judgement,
 )
 from results.core.schedule import next_question
 from results.core.snapshot import Snapshot
-from results.core.words import Cause, EventType, Flag, OrderStatus, PaymentStatus, Verified, hears
+from results.core.words import Cause, EventType, Flag, OrderStatus, PaymentStatus, Verified
 from results.expect import expectation_for, expected_of
-from results.models import Delivery, Endpoint, Event, Order, Payment
+from results.models import Order, Payment
 from results.ownership import Owner, Ownership
 from results.tally import count_unmapped
-from tenants.fields import new_id
+from results.tell import News, tell
 from tenants.routing import Route
 
 log = structlog.get_logger()
@@ -50,17 +43,6 @@ ACCEPTED, REJECTED = "accepted", "rejected"
 
 class PriceIsSettled(Exception):
     """An order that was paid cannot get another amount."""
-
-
-@dataclass(frozen=True, slots=True)
-class News:
-    """One change of one payment, ready to be frozen."""
-
-    type: EventType
-    view: PaymentView
-    cause: Cause
-    late: bool = False
-    supersedes: UUID | None = None
 
 
 def publish_snapshot(
@@ -334,91 +316,6 @@ def _cause(payment: Payment, judgement: Judgement, cause: Cause, *, late: bool) 
     if judgement.status == PaymentStatus.PAID and payment.told_status == PaymentStatus.AWAITING_DEPOSIT:
         return Cause.DEPOSIT
     return Cause.LATE_APPROVAL if late else cause
-
-
-def tell(route: Route, order: Order, payment: Payment, news: News, *, at: datetime) -> None:
-    """Freeze the event, owe its deliveries, and note on the rows, which the caller saves, what has been said."""
-    event = _freeze(route, order, payment, news, at=at)
-    event.save(force_insert=True)
-    payment.version, payment.told_status = news.view.version, news.view.status
-    payment.told_type, payment.told_event = news.type, event.id
-    payment.told_cancelled = news.view.amounts.cancelled if news.view.amounts else 0
-    owe_deliveries(route, event, at=at)
-
-
-def _freeze(route: Route, order: Order, payment: Payment, news: News, *, at: datetime) -> Event:
-    id_ = new_id()
-    order.sequence += 1
-    previous = None
-    if payment.told_status:
-        previous = Previous(PaymentStatus(payment.told_status), payment.version, payment.told_cancelled)
-    if news.view.verified == Verified.CLAIMED:
-        order.status = OrderStatus.FAILED
-    result = Result(
-        id=encode("evt", id_),
-        type=news.type,
-        created_at=at,
-        livemode=route.livemode,
-        merchant=encode("mer", route.merchant_id),
-        sequence=order.sequence,
-        previous=previous,
-        cause=news.cause,
-        late=news.late,
-        supersedes=encode("evt", news.supersedes) if news.supersedes else None,
-        order=OrderView(
-            id=order.merchant_uid,
-            status=OrderStatus(order.status),
-            flags=tuple(Flag(flag) for flag in order.flags),
-            expected=expectation_for(route, order, news.view.snapshot, seen_at=news.view.first_seen_at).expected,
-            metadata=order.metadata,
-        ),
-        payment=news.view,
-        link=f"{settings.PUBLIC_URL}/api/v1/payments/{news.view.id}",
-    )
-    return Event(
-        id=id_,
-        mode=order.mode,
-        order=order,
-        payment=payment,
-        sequence=order.sequence,
-        type=news.type,
-        created_at=at,
-        supersedes=news.supersedes,
-        body=freeze(result.envelope()),
-    )
-
-
-def announce(route: Route, type: EventType, data: dict[str, Any], *, at: datetime) -> Event:
-    """Tell news that concern no order, such as `{"account": {...}}`, to the endpoints that subscribe to them."""
-    id_ = new_id()
-    notice = Notice(
-        id=encode("evt", id_),
-        type=type,
-        created_at=at,
-        livemode=route.livemode,
-        merchant=encode("mer", route.merchant_id),
-        data=data,
-    )
-    event = Event(id=id_, mode=route.mode, type=type, created_at=at, body=freeze(notice.envelope()))
-    with transaction.atomic():
-        event.save(force_insert=True)
-        owe_deliveries(route, event, at=at)
-    return event
-
-
-def owe_deliveries(route: Route, event: Event, *, at: datetime) -> None:
-    """Record that every endpoint which subscribes is to hear the event; those that listen now get a duty."""
-    endpoints = [one for one in Endpoint.objects.filter(mode=event.mode) if hears(one.events, event.type)]
-    deliveries = Delivery.objects.bulk_create(
-        Delivery(event=event, endpoint=endpoint, created_at=at) for endpoint in endpoints
-    )
-    listening = {one.id for one in endpoints if one.paused_at is None and one.disabled_at is None}
-    duties.owe_deliveries(
-        merchant=route.merchant_id,
-        mode=event.mode,
-        deliveries=[(one.endpoint_id, one.id) for one in deliveries if one.endpoint_id in listening],
-        due_at=at,
-    )
 
 
 def _owe_question(route: Route, payment: Payment, *, due_at: datetime) -> None:

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from results.core.result import written_time
 from results.core.words import EventType
-from results.publish import announce
+from results.tell import announce
 from tenants.mail import Letter, write_to_owners
 from tenants.models import AuditEntry
 from tenants.routing import Route

@@ -19,7 +19,8 @@ from results.core.result import view_judgement
 from results.core.snapshot import Snapshot
 from results.core.words import Cause, Check, EventType, PaymentStatus
 from results.models import Order, Payment
-from results.publish import ACCEPTED, REJECTED, News, resolution_of, surroundings, tell, write
+from results.publish import ACCEPTED, REJECTED, resolution_of, surroundings, write
+from results.tell import News, tell
 from tenants.models import AuditEntry
 from tenants.routing import Route
 
