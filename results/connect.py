@@ -5,11 +5,13 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from results import duties
+from results.models import Reconciliation
 from results.portone import seal_credential
 from results.report import report_shared_account
 from tenants.fields import new_id
 from tenants.models import Credential
-from tenants.routing import Route
+from tenants.routing import Route, inside
 
 
 def connect_account(
@@ -23,12 +25,18 @@ def connect_account(
     with transaction.atomic():
         old = Credential.objects.select_for_update().filter(merchant=route.merchant_id, mode=route.mode).first()
         credential = old or Credential(id=new_id(), merchant_id=route.merchant_id, mode=route.mode, created_at=at)
-        credential.tier = tier
+        before, credential.tier = credential.account, tier
         seal_credential(credential, route.open_vault(), imp_key=imp_key, imp_secret=imp_secret)
         # New keys are tried at once, whatever became of the old ones.
         credential.refused_at, credential.paused_until, credential.pauses = None, None, 0
         holders = _holders(credential)
+        if old and before and bytes(before) != credential.account:
+            # Another account: what happened in it before is not ours to tell.
+            credential.created_at = at
+            with inside(route.schema):
+                Reconciliation.objects.filter(mode=route.mode).delete()
         credential.save()
+        duties.wake(route.lane, at=at)
         others = {merchant: mode for merchant, mode in holders if merchant != route.merchant_id}
         if others and len(others) == len(holders):
             report_shared_account([(route.merchant_id, route.mode), *others.items()], actor=actor, at=at)

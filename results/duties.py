@@ -91,6 +91,11 @@ def is_crowded(lane: UUID, *, more_than: int) -> bool:
     return len(waiting.values_list("id")[: more_than + 1]) > more_than
 
 
+def wake(lane: UUID, *, at: datetime) -> None:
+    """Make everything due that waits in a lane of questions."""
+    Duty.objects.filter(lane=lane, due_at__gt=at).update(due_at=at)
+
+
 def done(ids: Iterable[int]) -> None:
     """Remove duties that are fulfilled."""
     if ids := list(ids):

@@ -1,7 +1,9 @@
 """How the commands are told which merchant and mode they are about."""
 
+import re
 from argparse import ArgumentParser
 from collections.abc import Iterator
+from typing import Any, Final
 from uuid import UUID
 
 from django.core.management.base import CommandError
@@ -11,10 +13,31 @@ from tenants.fields import Mode
 from tenants.models import Merchant
 from tenants.routing import Route, find_mode
 
+KEY: Final = re.compile(r"[!-~]{1,512}")
+TIER: Final = re.compile(r"[A-Za-z0-9]{3}")
+SHARED: Final = (
+    "The PortOne account of these keys is held by another merchant here too: {}. Its payments are now confirmed for"
+    " registered orders only. The owners of each have been told."
+)
+
 
 def add_merchant_options(parser: ArgumentParser) -> None:
     parser.add_argument("--merchant", required=True, help="mer_…, as create_merchant printed it")
     parser.add_argument("--mode", required=True, choices=Mode.values)
+
+
+def add_portone_options(parser: ArgumentParser) -> None:
+    parser.add_argument("--imp-key", required=True, help="PortOne REST API key")
+    parser.add_argument("--imp-secret", required=True, help="PortOne REST API secret")
+    parser.add_argument("--tier", default="", help="PortOne sub-store code, three characters")
+
+
+def check_portone_options(options: dict[str, Any]) -> None:
+    for option in ("imp_key", "imp_secret"):
+        if not KEY.fullmatch(options[option]):
+            raise CommandError(f"--{option.replace('_', '-')}: copy it from PortOne's console, without spaces")
+    if options["tier"] and not TIER.fullmatch(options["tier"]):
+        raise CommandError("--tier: three characters A-Z and 0-9, as PortOne's console shows it")
 
 
 def read_merchant(merchant: str, mode: str) -> Route:

@@ -1,7 +1,6 @@
 """Make a merchant that can be paid and told: schema, keys, PortOne credentials and an endpoint, in one call."""
 
 import json
-import re
 from argparse import ArgumentParser
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from results.connect import connect_account
 from results.core.ids import encode
 from results.core.return_url import BadReturnUrl, normalise_return_url
 from results.endpoints import BadCallbackUrl, create_endpoint, normalise_callback_url
+from results.management.merchant_options import SHARED, add_portone_options, check_portone_options
 from results.reconcile import ensure_sweeps
 from tenants.fields import Mode
 from tenants.models import Merchant, RouteKey
@@ -27,12 +27,6 @@ from tenants.routing import find_mode, inside
 
 ACTOR = "manage.py create_merchant"
 EMAIL_LENGTH: Final = 254  # what a mail server has to accept, and what our column holds
-KEY: Final = re.compile(r"[!-~]{1,512}")
-TIER: Final = re.compile(r"[A-Za-z0-9]{3}")
-SHARED: Final = (
-    "The PortOne account of these keys is held by another merchant here too: {}. Its payments are now confirmed for"
-    " registered orders only. The owners of each have been told."
-)
 
 
 class Command(BaseCommand):
@@ -42,9 +36,7 @@ class Command(BaseCommand):
         parser.add_argument("--name", required=True, help="shown to customers on the result page")
         parser.add_argument("--owner-email", required=True)
         parser.add_argument("--mode", required=True, choices=Mode.values)
-        parser.add_argument("--imp-key", required=True, help="PortOne REST API key")
-        parser.add_argument("--imp-secret", required=True, help="PortOne REST API secret")
-        parser.add_argument("--tier", default="", help="PortOne sub-store code, three characters")
+        add_portone_options(parser)
         parser.add_argument("--callback-url", required=True, help="where signed results are sent")
         parser.add_argument("--return-url", action="append", default=[], help="where customers go back to")
         parser.add_argument("--origin", action="append", default=[], help="origin of the shop's pages")
@@ -113,11 +105,7 @@ def check_texts(options: dict[str, Any]) -> None:
         raise CommandError(f"--owner-email: give an address of at most {EMAIL_LENGTH} characters")
     if not options["name"].strip() or len(options["name"]) > 80:
         raise CommandError("--name: give 1 to 80 characters")
-    for option in ("imp_key", "imp_secret"):
-        if not KEY.fullmatch(options[option]):
-            raise CommandError(f"--{option.replace('_', '-')}: copy it from PortOne's console, without spaces")
-    if options["tier"] and not TIER.fullmatch(options["tier"]):
-        raise CommandError("--tier: three characters A-Z and 0-9, as PortOne's console shows it")
+    check_portone_options(options)
 
 
 def read_each(option: str, texts: list[str], read: Callable[[str], str]) -> list[str]:
