@@ -45,6 +45,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupSchedul
     return GroupScheduling(config, log) if config.getoption("dist") == "loadgroup" else None
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what tests measured: `record_property("figure", …)` reaches here also from other processes."""
+    reports = [report for some in terminalreporter.stats.values() for report in some]
+    figures = [value for report in reports for name, value in getattr(report, "user_properties", ()) if name == "figure"]
+    if figures:
+        terminalreporter.section("measured")
+        for figure in dict.fromkeys(figures):
+            terminalreporter.line(figure)
+
+
 class QuietHandler(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: our own middleware logs requests."""
