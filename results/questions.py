@@ -9,11 +9,11 @@ from django.conf import settings
 from django.db.models import Max, Q
 
 from results import duties
-from results.claims import may_tell_claim
+from results.claims import may_tell_claim, report_claim
 from results.core.claim import Claim, Outcome
 from results.core.freshness import AskAt, AskNow, Settled, is_outcome, needs_question
 from results.core.snapshot import Snapshot
-from results.core.words import Cause
+from results.core.words import Cause, EventType
 from results.duties import Taken
 from results.models import Notification, Order, Payment, Verification
 from tenants.models import Duty
@@ -107,6 +107,9 @@ def gather(route: Route, reasons: Sequence[Reason], *, at: datetime) -> list[Que
         match past.need(reason, at=at):
             case Settled():
                 settled.append(reason)
+                if past.refutes(reason) and reason.notification:
+                    why = "belongs_to_another_order"
+                    report_claim(route, reason.notification, EventType.CLAIM_REJECTED, why, at=at)
             case AskAt(moment):
                 later[reason.duty.id] = moment
             case AskNow():
@@ -144,6 +147,12 @@ class Past:
         if reason.claim.imp_uid is None or self.is_to_be_told(reason, at=at):
             return None, order
         return reason.claim.imp_uid, None
+
+    def refutes(self, reason: Reason) -> bool:
+        """Say whether the payment that is claimed for an order is known to be another order's."""
+        claim = reason.claim
+        known = self.newest.get(claim.imp_uid or "") if claim else None
+        return bool(claim and claim.merchant_uid and known and known.merchant_uid != claim.merchant_uid)
 
     def asked_at(self, imp_uid: str | None, order: str | None) -> datetime | None:
         """Return when the newest question was sent; None before the first."""

@@ -33,6 +33,7 @@ from results.portone import (
     PortOneError,
     PortOneRefused,
     PortOneSilent,
+    PortOneUnavailable,
     note_account,
     open_access,
 )
@@ -163,8 +164,8 @@ def note_how_it_went(route: Route, answers: Sequence[Answered], *, at: datetime)
     errors = [answered.error for answered in answers]
     if any(isinstance(error, PortOneBusy) for error in errors):
         note_busy(route, at=at)
+    tell_waiting(route, [one.question for one in answers if isinstance(one.error, PortOneUnavailable)], at=at)
     if all(isinstance(error, PortOneSilent) for error in errors):
-        tell_waiting(route, [answered.question for answered in answers], at=at)
         return note_error(route, errors[0], at=at) if errors else None
     refusals = [error for error in errors if isinstance(error, PortOneRefused)]
     if refusals and not any(answered.answer in (Answer.FOUND, Answer.UNKNOWN) for answered in answers):

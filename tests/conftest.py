@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from django.conf import settings
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 from django.core.wsgi import get_wsgi_application
 from django.db import connection, connections
+from django.db.models import F
 from django.test.utils import setup_databases, teardown_databases
 from psycopg import sql
 from xdist.scheduler import LoadScopeScheduling
@@ -21,11 +23,12 @@ from deploy.demo.shop import running as running_shop
 from deploy.demo.simulator import Simulator
 from deploy.demo.simulator import running as running_simulator
 from results.management.commands.worker import STEPS, conninfo, guarded_client
+from results.models import Notification, Verification
 from results.portone import PortOne
 from results.worker import Worker
 from tenants import jobs
 from tenants.models import Credential, Duty, Merchant
-from tenants.routing import Threads, forget_everything
+from tenants.routing import Threads, forget_everything, inside
 from tests.factories import Cast, make_merchant, set_up
 from tests.postbox import Postbox, running_postbox
 
@@ -272,3 +275,16 @@ def make_due(database: Any) -> Callable[[], None]:
             cursor.execute("UPDATE public.pgqueuer SET execute_after = now() WHERE status = 'queued'")
 
     return make
+
+
+@pytest.fixture
+def later(make_due: Callable[[], None]) -> Callable[[Cast], None]:
+    """Let an hour pass: what is owed comes due, what came and what was asked lie behind."""
+
+    def pass_by(cast: Cast) -> None:
+        with inside(cast.merchant.schema_name):
+            Notification.objects.update(received_at=F("received_at") - timedelta(hours=1))
+            Verification.objects.update(asked_at=F("asked_at") - timedelta(hours=1))
+        make_due()
+
+    return pass_by

@@ -174,3 +174,18 @@ def add_endpoint(cast: Cast, url: str, **fields: Any) -> SigningSecret:
 def parameters(imp_uid: str | None, order: str | None, **more: str) -> Mapping[str, str]:
     named = {"imp_uid": imp_uid, "merchant_uid": order}
     return {name: value for name, value in named.items() if value} | more
+
+
+def page_of(landing: httpx.Response) -> str:
+    """Return the address of the page that a landing was sent to."""
+    assert landing.status_code == 303
+    return str(landing.headers["location"])
+
+
+def state_of(landing: httpx.Response) -> str:
+    """Return what the page of a landing says by now, which it answers a script, too."""
+    page = page_of(landing)
+    drawn = httpx.get(page, trust_env=False)
+    state = str(httpx.get(f"{page}/status", trust_env=False).json()["state"])
+    assert (drawn.status_code, f'data-state="{state}"' in drawn.text) == (200, True)
+    return state

@@ -134,7 +134,7 @@ def classify(snapshot: Snapshot, around: Surroundings, *, at: datetime) -> Judge
         event_type=open_review or event_type_of(status, snapshot, failure, was_paid=around.was_paid),
         verified=verification_of(checks, around.expected),
         checks=checks,
-        money_moved=money_has_moved(snapshot, status),
+        money_moved=money_has_moved(snapshot, status, livemode=around.livemode),
         final=is_final(snapshot, status, at=at),
         amounts=amounts,
         mismatches=mismatches,
@@ -204,15 +204,16 @@ def check_six_ways(
     livemode = Check.PASS if snapshot.sandbox != around.livemode else Check.FAIL
     if livemode == Check.FAIL:
         mismatches.append(Mismatch("livemode", around.livemode, not snapshot.sandbox))
+    moved = money_has_moved(snapshot, status, livemode=around.livemode)
     checks = Checks(
         account=Check.PASS,
         order=_check_order(around),
         amount=amount,
         currency=currency,
         livemode=livemode,
-        uniqueness=Check.FAIL if around.already_paid and money_has_moved(snapshot, status) else Check.PASS,
+        uniqueness=Check.FAIL if around.already_paid and moved else Check.PASS,
     )
-    return _amounts(snapshot, status, paid, cancelled), checks, tuple(mismatches)
+    return _amounts(paid, cancelled, moved=moved), checks, tuple(mismatches)
 
 
 def _check_order(around: Surroundings) -> Check:
@@ -228,15 +229,20 @@ def _exact(value: Decimal, currency: str) -> Money | None:
         return None
 
 
-def _amounts(snapshot: Snapshot, status: PaymentStatus, paid: Money | None, cancelled: Money | None) -> Amounts | None:
+def _amounts(paid: Money | None, cancelled: Money | None, *, moved: bool) -> Amounts | None:
     if paid is None or cancelled is None:
         return None
-    captured = paid.amount if money_has_moved(snapshot, status) else 0
+    captured = paid.amount if moved else 0
     return Amounts(paid.currency, paid.exponent, paid.amount, captured, min(cancelled.amount, captured))
 
 
-def money_has_moved(snapshot: Snapshot, status: PaymentStatus) -> bool:
-    """Say whether money reached the PG. A virtual account that is closed before its deposit moved none."""
+def money_has_moved(snapshot: Snapshot, status: PaymentStatus, *, livemode: bool) -> bool:
+    """Say whether money reached the PG.
+
+    A virtual account that is closed before its deposit moved none, nor did a test payment that is met in live mode.
+    """
+    if livemode and snapshot.sandbox:
+        return False
     match status:
         case PaymentStatus.PAID | PaymentStatus.PARTIALLY_CANCELLED:
             return True

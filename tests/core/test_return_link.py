@@ -262,7 +262,7 @@ BYPASSES = [
 
 @pytest.mark.parametrize("text", BYPASSES, ids=repr)
 def test_addresses_that_read_in_two_ways_are_refused(text: str) -> None:
-    """Every known way around a list of return URLs is refused, with a sentence that says why."""
+    """Every known way around a list of return URLs is refused, with a sentence that says why (T7)."""
     with pytest.raises(BadReturnUrl) as refused:
         normalise_return_url(text, allow_http=True)
 

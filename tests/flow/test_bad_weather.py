@@ -8,14 +8,13 @@ from typing import Any
 import httpx
 import pytest
 from django.db import connection
-from django.db.models import F
 from django.test import Client
 
 from deploy.demo.mischief import Fault
-from results.models import Notification, Payment, Verification
+from results.models import Payment, Verification
 from results.receive import RAW_KEPT
 from tenants.models import Duty
-from tenants.routing import forget_everything, inside
+from tenants.routing import forget_everything
 from tests.factories import Cast
 from tests.outages import cut_connections, database_down
 
@@ -23,19 +22,6 @@ Work = Callable[..., None]
 Later = Callable[[Cast], None]
 
 IMP = "imp_999999999999"
-
-
-@pytest.fixture
-def later(make_due: Callable[[], None]) -> Later:
-    """Let an hour pass: what is owed comes due, what came and what was asked lie behind."""
-
-    def pass_by(cast: Cast) -> None:
-        with inside(cast.merchant.schema_name):
-            Notification.objects.update(received_at=F("received_at") - timedelta(hours=1))
-            Verification.objects.update(asked_at=F("asked_at") - timedelta(hours=1))
-        make_due()
-
-    return pass_by
 
 
 def waits(cast: Cast) -> float:

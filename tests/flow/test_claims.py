@@ -94,23 +94,3 @@ def test_a_verified_failure_supersedes_its_claim(bakery: Cast, run_worker: Work)
     claimed, verified = bakery.events("order-1")
     assert [claimed["type"], verified["type"]] == ["payment.abandoned", "payment.declined"]
     assert verified["supersedes"] == claimed["id"]
-
-
-def test_a_reversed_deposit_is_told_once(bakery: Cast, run_worker: Work, make_due: Callable[[], None]) -> None:
-    """After a deposit was undone the account waits again; looking once more is no news."""
-    imp_uid = bakery.opens_window("order-1", pay_method="vbank")
-    steps = (bakery.portone.issue_account, bakery.portone.deposit, bakery.portone.undo_deposit)
-    for number, step in enumerate(steps, start=1):
-        step(imp_uid)
-        bakery.is_called_about(imp_uid, "order-1", status=bakery.portone.payment(imp_uid).status)
-        run_worker(until=lambda number=number: len(bakery.told("order-1")) >= number)
-        make_due()
-    run_worker()
-    make_due()
-    run_worker()
-
-    assert bakery.told("order-1") == [
-        "payment.virtual_account.issued",
-        "payment.paid",
-        "payment.virtual_account.deposit_reversed",
-    ]

@@ -454,7 +454,7 @@ def test_a_silent_prepare_holds_the_news_up_for_a_while_only(
 
 
 def test_a_forged_confirm_and_a_forged_amount_end_in_review(bakery: Cast, run_worker: Work) -> None:
-    """What an unsigned question to confirm names sets no price, for a signed order neither."""
+    """What an unsigned question to confirm names sets no price, for a signed order neither (T4)."""
     token = bakery.signs()
     url = bakery.redirect_url.replace("/complete", "/confirm")
     httpx.post(url, json={"merchant_uid": "order-1", "amount": 100}, trust_env=False)

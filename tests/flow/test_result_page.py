@@ -10,17 +10,11 @@ from django.test import Client
 
 from results.models import Notification
 from tenants.routing import inside
-from tests.factories import Cast
+from tests.factories import Cast, page_of
 from tests.outages import cut_connections
 
 Work = Callable[..., None]
 ENGLISH = {"Accept-Language": "en"}
-
-
-def page_of(landing: httpx.Response) -> str:
-    """Return the address of the page that a landing was sent to."""
-    assert landing.status_code == 303
-    return landing.headers["location"]
 
 
 def read(address: str, **headers: str) -> httpx.Response:
@@ -65,7 +59,7 @@ def test_an_unchanged_page_answers_304(bakery: Cast) -> None:
     "said", [{"merchant_uid": "order-1"}, {"imp_uid": "PAYMENT"}, {"imp_uid": "PAYMENT", "merchant_uid": "order-2"}]
 )
 def test_who_does_not_name_both_ids_sees_no_amount(bakery: Cast, run_worker: Work, said: dict[str, str]) -> None:
-    """Neither id is secret: without both, and both right, the page shows words only, and its return is not signed."""
+    """Neither id is secret: without both, and both right, the page shows words only, its return unsigned (T8)."""
     imp_uid = paid(bakery)
     run_worker()
 
@@ -134,7 +128,7 @@ def test_the_page_of_a_virtual_account(bakery: Cast, run_worker: Work) -> None:
 
 
 def test_an_attackers_words_are_never_shown(bakery: Cast, run_worker: Work) -> None:
-    """error_msg is written by whoever made the link: the page has words of its own."""
+    """error_msg is written by whoever made the link: the page has words of its own (T12)."""
     page = page_of(
         bakery.lands(merchant_uid="order-1", imp_success="false", error_msg="<b>Call 010</b> to get a refund")
     )

@@ -3,16 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-import httpx
-
-from tests.factories import Cast
+from tests.factories import Cast, state_of
 
 Work = Callable[..., None]
-
-
-def state_of(landing: httpx.Response) -> str:
-    """Return what the page says that this landing was sent to."""
-    return str(httpx.get(f"{landing.headers['location']}/status", trust_env=False).json()["state"])
 
 
 def pays_at_the_second_try(cast: Cast, order: str) -> None:
