@@ -51,10 +51,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupSchedul
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print what tests measured: `record_property("figure", …)` reaches here also from other processes."""
     reports = [report for some in terminalreporter.stats.values() for report in some]
-    figures = [value for report in reports for name, value in getattr(report, "user_properties", ()) if name == "figure"]
-    if figures:
+    noted = [pair for report in reports for pair in getattr(report, "user_properties", ())]
+    if figures := dict.fromkeys(value for name, value in noted if name == "figure"):
         terminalreporter.section("measured")
-        for figure in dict.fromkeys(figures):
+        for figure in figures:
             terminalreporter.line(figure)
 
 

@@ -243,8 +243,9 @@ def test_the_table_fits_the_terminal(monkeypatch: pytest.MonkeyPatch, columns: i
     assert all("payment.review.livemode_mismatch" in lines and "verified" in lines for lines in told)
 
 
-def test_silence_is_told_in_words() -> None:
+def test_silence_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """A story in which nothing may be told is marked right, and says that nothing was told."""
+    monkeypatch.setenv("COLUMNS", "200")
     silent = next(tale for tale in TALES if tale.expected is None)
 
     assert re.search(r"nothing +- +- +- +right +-$", line(Row(silent, Scene("order-1"), None)))
