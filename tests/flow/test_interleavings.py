@@ -229,7 +229,7 @@ class Story:
         if status in HOLDING and any(other in HOLDING for other in beside):
             status, review = REVIEW, EventType.REVIEW_DUPLICATE
         self.called[name] = status
-        said = say(status, review, self.comparison, state.cancelled, moved=state.says != "ready")
+        said = say(status, review, self.comparison, state.cancelled, moved=state.moved)
         news = self.news.setdefault(name, [])
         if status != PENDING and (not news or news[-1] != said):
             news.append(said)

@@ -24,6 +24,11 @@ class State:
     review: EventType = EventType.REVIEW_AMOUNT
     fields: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def moved(self) -> bool:
+        """True when money reached the PG, if it is to be reviewed; in a sandbox none does."""
+        return self.says != "ready" and not self.fields.get("sandbox")
+
 
 Timelines = Mapping[str, tuple[State, ...]]
 

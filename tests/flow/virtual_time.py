@@ -152,7 +152,7 @@ class Model:
             status, review = REVIEW, EventType.REVIEW_DUPLICATE
         self.called[name] = status
         verified = Verified.MATCHED if self.registered else Verified.NOT_CHECKED
-        said = say(status, review, verified, state.cancelled, moved=state.says != "ready")
+        said = say(status, review, verified, state.cancelled, moved=state.moved)
         news = self.news.setdefault(name, [])
         if status != PENDING and (not news or news[-1] != said):
             news.append(said)
