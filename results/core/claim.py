@@ -209,7 +209,8 @@ def _text(fields: Mapping[str, Any], names: Iterable[str]) -> str | None:
 
 
 def _printable(value: str | None, length: int) -> str | None:
-    return UNPRINTABLE.sub("", value)[:length] if value is not None else None
+    """Return what can be shown and kept of a text; None when nothing is left."""
+    return UNPRINTABLE.sub("", value or "")[:length] or None
 
 
 def _imp_uid(value: str | None, problems: list[str]) -> str | None:

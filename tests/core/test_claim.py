@@ -396,6 +396,7 @@ TYPES = st.sampled_from([JSON, FORM, "", f"{JSON}; charset=utf-16"]) | st.text(m
 
 @given(query=QUERIES, content_type=TYPES, body=BODIES)
 @example(query="", content_type=f"{JSON}; charset=\0", body=b"{}")
+@example(query="", content_type=JSON, body=b'{"status":"\\u001b"}')
 @example(query="", content_type=JSON, body=b'{"success":' + b"[" * 990 + b"]" * 990 + b"}")
 @settings(max_examples=600, deadline=None)
 def test_nothing_that_arrives_can_raise_or_get_past_the_whitelist(query: str, content_type: str, body: bytes) -> None:
