@@ -19,12 +19,16 @@ def only(cast: Cast, order: str) -> Event:
     return event
 
 
-def test_a_claim_about_an_order_nobody_registered_is_not_told(bakery: Cast, run_worker: Work) -> None:
+def test_a_claim_about_an_order_nobody_registered_is_not_told(
+    bakery: Cast, run_worker: Work, later: Callable[[Cast], None]
+) -> None:
     """Anybody can write a redirect: without a registered order its word reaches no merchant."""
     imp_uid = bakery.opens_window("order-4")
 
     bakery.lands(imp_uid=imp_uid, merchant_uid="order-4", imp_success="false", error_msg="사용자가 결제를 취소")
-    run_worker()
+    for _ in range(3):
+        run_worker()
+        later(bakery)
 
     assert bakery.published() == []
 
