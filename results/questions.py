@@ -214,7 +214,7 @@ def _newest_of(rows: "Iterable[Verification]", name: str) -> dict[str, datetime]
     return dict(grouped)
 
 
-def count_answers(mode: str, reasons: Iterable[Reason]) -> dict[int, int]:
+def count_answers(mode: str, reasons: Iterable[Reason], *, among: Sequence[str] = (FOUND, UNKNOWN)) -> dict[int, int]:
     """Return, by duty, how often PortOne has answered since that arrival about what it names.
 
     Tries are no measure of that: they also count the times when PortOne did not answer at all, or was not asked.
@@ -223,7 +223,7 @@ def count_answers(mode: str, reasons: Iterable[Reason]) -> dict[int, int]:
     imp_uids = {note.imp_uid for note in notes.values() if note.imp_uid}
     orders = {note.merchant_uid for note in notes.values() if note.merchant_uid}
     about = Q(imp_uid__in=imp_uids) | Q(imp_uid=None, merchant_uid__in=orders)
-    said = Verification.objects.filter(about, mode=mode, answer__in=(FOUND, UNKNOWN))
+    said = Verification.objects.filter(about, mode=mode, answer__in=among)
     answers = list(said.values_list("imp_uid", "merchant_uid", "asked_at")) if notes else []
     return {
         duty: sum(
@@ -237,7 +237,7 @@ def count_answers(mode: str, reasons: Iterable[Reason]) -> dict[int, int]:
 def mark_last_looks(mode: str, questions: Iterable[Question]) -> None:
     """Mark the questions that may look once among test payments: long unknown, and for a registered order."""
     about = [question for question in questions if question.imp_uid]
-    unknown = count_answers(mode, (reason for question in about for reason in question.reasons))
+    unknown = count_answers(mode, (reason for question in about for reason in question.reasons), among=(UNKNOWN,))
     tired = [
         (reason.claim.merchant_uid, question)
         for question in about

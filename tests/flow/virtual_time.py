@@ -172,6 +172,7 @@ class World:
     held: list[Round | list[Answered]] = field(default_factory=list)
     heard: dict[str, bool] = field(default_factory=dict)
     failed_landings: dict[str, datetime] = field(default_factory=dict)
+    swept_at: list[datetime] = field(default_factory=list)
     arrivals: int = 0
     questions: int = 0
 
@@ -362,6 +363,7 @@ class World:
         self.at += TICK
         snapshot = self.portone.payments[self.imp_uid(name) or ""].look(self.at)
         if snapshot and snapshot.sandbox != self.route.livemode:
+            self.swept_at.append(self.at)
             publish_snapshot(self.route, snapshot, cause=Cause.RECONCILIATION, named_by_claim=False, at=self.at)
             self.show(snapshot)
 
