@@ -66,9 +66,12 @@ class Question:
         return any(reason.is_vouched for reason in self.reasons)
 
     @property
-    def rank(self) -> tuple[bool, bool]:
-        """What goes first has the least: the vouched before the rest, first questions before those asked again."""
-        return not self.is_vouched, self.asked_before
+    def rank(self) -> tuple[bool, bool, bool]:
+        """What goes first has the least: the vouched, what names its payment, what was never asked.
+
+        Landings that name an order alone cost a call each, and anybody can make them up for orders with easy numbers.
+        """
+        return not self.is_vouched, self.imp_uid is None, self.asked_before
 
     @property
     def cause(self) -> Cause:
