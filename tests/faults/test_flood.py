@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from deploy.demo.mischief import Fault
 from deploy.demo.simulator.journal import Asked
 from tests.faults.flood import Flood, begin, outcome_of
 from tests.faults.merchants import Merchant
@@ -29,6 +30,7 @@ def test_a_flood_of_forged_ids_costs_little_and_delays_nobody(quiet: Installatio
     ahead = [pays_ahead(bakery, order) for order in ORDERS if order.startswith("ahead")]
     quiet.start_web()
     worker = quiet.start_worker()
+    quiet.portone.faults.add(Fault(kind="latency", seconds=0.2))
     begun, began_at = time.monotonic(), datetime.now(UTC)
 
     sender = begin(Flood(bakery.facts["webhook_url"], FORGED, SECONDS))
