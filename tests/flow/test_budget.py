@@ -10,14 +10,16 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 from django.db import connection
+from django.db.models import F
 
 from deploy.demo.mischief import Fault
 from deploy.demo.simulator.journal import Asked
 from results.core.budget import CALLS_A_SECOND, SLOW_CALLS_A_SECOND
 from results.core.claim import Claim
-from results.models import Notification
+from results.models import Notification, Verification
 from results.receive import Arrival, Kind, record
 from tenants.models import Credential, Duty
+from tenants.routing import inside
 from tests.factories import Cast
 from tests.postbox import Postbox
 
@@ -42,6 +44,8 @@ def pause_ends(cast: Cast) -> float:
     assert until is not None
     Credential.objects.filter(id=keys_of(cast).id).update(paused_until=now)
     Duty.objects.filter(due_at=until).update(due_at=now)
+    with inside(cast.merchant.schema_name):
+        Verification.objects.update(asked_at=F("asked_at") - (until - now))
     return (until - now).total_seconds()
 
 
@@ -156,6 +160,52 @@ def test_a_second_refusal_is_told_again(
 
     assert [event.type for event in bakery.published()] == [REFUSED, "payment.paid", REFUSED]
     assert len(postbox.letters) == 2
+
+
+def test_what_met_silence_is_told_when_it_ends(bakery: Cast, run_worker: Work) -> None:
+    """However often a payment was asked about in vain, it waits for the next probe and no longer."""
+    bakery.portone.faults.add(Fault(kind="close", who=bakery.imp_key))
+    pays(bakery, "order-0")
+    run_worker()
+    pauses = []
+    for _ in range(6):
+        pauses.append(pause_ends(bakery))
+        run_worker()
+
+    bakery.portone.faults.clear()
+    pause_ends(bakery)
+    run_worker()
+
+    assert max(pauses) < 16
+    assert bakery.told() == ["payment.paid"]
+
+
+def test_waiting_is_not_trying(bakery_is_refused: Cast, run_worker: Work) -> None:
+    """What only waits while asking pauses is as new as before: its own schedule begins with its first question."""
+    bakery = bakery_is_refused
+    pays(bakery, "order-1")
+    for _ in range(3):
+        run_worker()
+        Duty.objects.filter(tries=0).update(due_at=datetime.now(UTC))
+    run_worker()
+
+    assert sorted(Duty.objects.exclude(kind=Duty.Kind.SWEEP).values_list("tries", flat=True)) == [0, 1]
+
+
+def test_orders_are_not_announced_while_asking_pauses(bakery_is_refused: Cast, run_worker: Work) -> None:
+    """Orders that are registered while the keys are refused are announced when PortOne takes the keys again."""
+    bakery = bakery_is_refused
+    bakery.chooses(prepares=True)
+    for number in range(20):
+        bakery.expects(f"new-{number}")
+    run_worker()
+    assert probed(bakery) == 1
+
+    bakery.portone.faults.clear()
+    pause_ends(bakery)
+    run_worker(until=lambda: bakery.portone.journal.counts().get("prepare", 0) == 20)
+
+    assert busiest(calls(bakery), seconds=1) <= 2 * CALLS_A_SECOND
 
 
 @pytest.mark.parametrize(
