@@ -4,17 +4,21 @@ Refused or silent, PortOne is left alone for a while and then probed with a sing
 first answer ends them. Whatever was to be asked meanwhile waits. All workers share the row.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
 from django.db import transaction
 
-from results.core.budget import PROBE_AGAIN, SLOW_FOR, Budget, calls_a_second
+from results import duties
+from results.core.budget import PROBE_AGAIN, SLOW_FOR, UNVOUCHED_COST, Budget, Plan, calls_a_second
 from results.core.schedule import pause_after_refusal, pause_after_silence
 from tenants.models import Credential
 from tenants.routing import Route
+
+Q = TypeVar("Q")
 
 MOST_PAUSES: Final = 100
 
@@ -41,7 +45,7 @@ def read_credential(route: Route) -> Credential | None:
 def may_ask(credential: Credential, *, at: datetime) -> Pause | Probe | Budget:
     """Say whether PortOne may be asked. A probe is given to one caller only; the others see a pause."""
     if credential.paused_until is None:
-        return Budget(credential.spent_until, calls_a_second(credential.slowed_until, at=at))
+        return _budget(credential, at=at)
     if at < credential.paused_until:
         return Pause(credential.paused_until, is_refusal=credential.refused_at is not None)
     until = at + PROBE_AGAIN
@@ -51,14 +55,25 @@ def may_ask(credential: Credential, *, at: datetime) -> Pause | Probe | Budget:
     return Probe(until)
 
 
-def spend(credential: UUID, cost: float, *, at: datetime) -> None:
-    """Note what is about to be asked; two workers at once both count."""
-    if not cost:
-        return
+def allot(credential: UUID, make_plan: Callable[[float], Plan[Q]], *, at: datetime) -> tuple[Plan[Q], datetime]:
+    """Let `make_plan` choose among what it may spend, and note the cost; return also when more may be asked.
+
+    Both under the row's lock: two workers that looked first and spent later would spend the same calls twice.
+    """
     with transaction.atomic():
         row = Credential.objects.select_for_update().get(id=credential)
-        budget = Budget(row.spent_until, calls_a_second(row.slowed_until, at=at))
-        Credential.objects.filter(id=row.id).update(spent_until=budget.after(cost, at=at))
+        budget = _budget(row, at=at)
+        chosen = make_plan(budget.allows(at=at))
+        if chosen.cost:
+            _write(row, spent_until=budget.after(chosen.cost, at=at))
+    return chosen, budget.allows_again_at(chosen.cost + UNVOUCHED_COST, at=at)
+
+
+def spend(credential: UUID, calls: int, *, at: datetime) -> None:
+    """Note calls that were made whatever was left: what follows waits for them."""
+    with transaction.atomic():
+        row = Credential.objects.select_for_update().get(id=credential)
+        _write(row, spent_until=_budget(row, at=at).after(calls, at=at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +84,13 @@ class Refusal:
     is_first: bool
 
 
-def note_refusal(route: Route, *, at: datetime) -> Refusal:
-    """Pause after PortOne refused the keys."""
+def note_refusal(route: Route, *, asked_at: datetime, at: datetime) -> Refusal:
+    """Pause after PortOne refused the keys; questions that were under way together are one refusal."""
     with transaction.atomic():
         row = _lock(route)
         is_first = row.refused_at is None
+        if row.refused_at and row.paused_until and asked_at < row.refused_at:
+            return Refusal(row.paused_until, is_first=False)
         pauses = 1 if is_first else min(row.pauses + 1, MOST_PAUSES)
         until = at + pause_after_refusal(pauses)
         _write(row, refused_at=row.refused_at or at, pauses=pauses, paused_until=until)
@@ -90,16 +107,28 @@ def note_silence(route: Route, *, at: datetime) -> datetime:
     return at + pause
 
 
-def note_answer(route: Route) -> None:
-    """Ask freely again: PortOne answered. Costs one statement that usually finds nothing to change."""
+def note_answer(route: Route, *, asked_at: datetime, at: datetime) -> None:
+    """Ask freely again, and at once what waited for that: PortOne answered a question that was sent at `asked_at`.
+
+    One sent before PortOne refused the keys says nothing of them. Costs one statement that usually finds no pause.
+    """
     paused = Credential.objects.filter(merchant=route.merchant_id, mode=route.mode).exclude(paused_until=None)
-    paused.update(refused_at=None, paused_until=None, pauses=0)
+    row = paused.exclude(refused_at__gt=asked_at).first()
+    if row is None:
+        return
+    _write(row, refused_at=None, paused_until=None, pauses=0)
+    if row.paused_until:
+        duties.hasten(route.lane, waiting_until=row.paused_until, at=at)
 
 
 def note_busy(route: Route, *, at: datetime) -> None:
     """Ask less for a while: PortOne said that it is asked too much."""
     rows = Credential.objects.filter(merchant=route.merchant_id, mode=route.mode)
     rows.update(slowed_until=at + SLOW_FOR)
+
+
+def _budget(row: Credential, *, at: datetime) -> Budget:
+    return Budget(row.spent_until, calls_a_second(row.slowed_until, at=at))
 
 
 def _lock(route: Route) -> Credential:

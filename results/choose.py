@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from results import duties
 from results.ask import goes_alone
-from results.budget import Pause, Probe, may_ask, spend
+from results.budget import Pause, Probe, allot, may_ask
 from results.claims import publish_waiting
-from results.core.budget import FLOOD, UNVOUCHED_COST, Budget, plan
+from results.core.budget import FLOOD, Budget, Plan, plan
 from results.core.schedule import after_unknown
 from results.questions import Question, settle
 from tenants.models import Credential
@@ -33,21 +34,23 @@ def choose(
         case Probe():
             put_off(questions[1:], at + PROBE_STEP)
             return tuple(questions[:1])
-        case Budget() as budget:
-            chosen = plan(
-                questions,
-                allowed=budget.allows(at=at),
-                goes_alone=lambda question: goes_alone(question, livemode=route.livemode),
-                is_vouched=lambda question: question.is_vouched,
-            )
-            spend(credential.id, chosen.cost, at=at)
-            next_at = budget.allows_again_at(chosen.cost + UNVOUCHED_COST, at=at)
+        case Budget():
+            chosen, next_at = allot(credential.id, partial(plan_questions, route, questions), at=at)
             put_off(chosen.left, next_at)
             return chosen.asked or next_at
 
 
+def plan_questions(route: Route, questions: Sequence[Question], allowed: float) -> Plan[Question]:
+    return plan(
+        questions,
+        allowed=allowed,
+        goes_alone=lambda question: goes_alone(question, livemode=route.livemode),
+        is_vouched=lambda question: question.is_vouched,
+    )
+
+
 def put_off(questions: Sequence[Question], until: datetime) -> None:
-    duties.put_off({reason.duty.id: until for question in questions for reason in question.reasons})
+    duties.give_back({reason.duty.id: until for question in questions for reason in question.reasons})
 
 
 def spare_refetches(route: Route, questions: list[Question], *, at: datetime) -> list[Question]:

@@ -112,6 +112,24 @@ def put_off(when: Mapping[int, datetime]) -> None:
         )
 
 
+def give_back(when: Mapping[int, datetime]) -> None:
+    """Make duties due later of which nothing was tried: having been taken for nothing is not held against them."""
+    if when:
+        _run(
+            "UPDATE public.tenants_duty AS duty SET due_at = later.due_at, tries = GREATEST(duty.tries - 1, 0)"
+            " FROM unnest(%s::bigint[], %s::timestamptz[]) AS later(id, due_at) WHERE duty.id = later.id",
+            [list(when), list(when.values())],
+        )
+
+
+def hasten(lane: UUID, *, waiting_until: datetime, at: datetime) -> None:
+    """Make due what a lane has put off until exactly that moment."""
+    _run(
+        "UPDATE public.tenants_duty SET due_at = %s WHERE kind = ANY(%s) AND due_at = %s AND lane = %s",
+        [at, list(KINDS), waiting_until, lane],
+    )
+
+
 def owe_question(*, merchant: UUID, mode: str, lane: UUID, payment: UUID, due_at: datetime) -> None:
     """See to it that a payment is asked about; one that already is keeps the earlier time."""
     _owe_once("ask", merchant, mode, lane, payment, due_at)

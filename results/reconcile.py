@@ -89,10 +89,11 @@ async def sweep(
     turn = await threads.run(route.schema, begin, route, duty, jitter=jitter, page_size=page_size, at=datetime.now(UTC))
     ends = asyncio.get_running_loop().time() + last_start
     while turn:
+        asked_at = datetime.now(UTC)
         try:
             page = await _read_page(portone, threads, turn)
         except PortOneError as error:
-            await threads.run(route.schema, _wait, route, duty, error, at=datetime.now(UTC))
+            await threads.run(route.schema, _wait, route, duty, error, asked_at=asked_at, at=datetime.now(UTC))
             return
         turn = await threads.run(route.schema, apply_page, turn, page, jitter=jitter, at=datetime.now(UTC))
         if turn and asyncio.get_running_loop().time() > ends:
@@ -158,9 +159,9 @@ def is_shared(credential: Credential) -> bool:
 
 def apply_page(turn: Turn, page: Page, *, jitter: float, at: datetime) -> Turn | None:
     """Publish what is news on a page; return the turn at the next page, or None when the sweep is over."""
-    note_answer(turn.route)
-    spend(turn.access.credential_id, 1, at=at)
     rows = [found.snapshot for found in page.found]
+    note_answer(turn.route, asked_at=min((row.asked_at for row in rows), default=at), at=at)
+    spend(turn.access.credential_id, 1, at=at)
     known = read_known(turn.route.mode, rows)
     scope = read_ownership(turn.route, turn.scope, rows)
     news = [found for found in page.found if is_news(found.snapshot, known.get(found.snapshot.imp_uid), scope)]
@@ -248,10 +249,10 @@ def _owe_next(route: Route, duty: Taken, *, due_at: datetime) -> None:
         duties.owe_sweep(merchant=route.merchant_id, mode=route.mode, lane=route.lane, due_at=due_at)
 
 
-def _wait(route: Route, duty: Taken, error: PortOneError, *, at: datetime) -> None:
+def _wait(route: Route, duty: Taken, error: PortOneError, *, asked_at: datetime, at: datetime) -> None:
     """Put the turn off after PortOne was silent or refused the keys; its page is asked for again."""
     log.warning("sweep_unanswered", merchant=str(route.merchant_id), mode=route.mode, detail=str(error)[:300])
-    paused_until = note_error(route, error, at=at)
+    paused_until = note_error(route, error, asked_at=asked_at, at=at)
     duties.put_off({duty.id: max(at + after_silence(duty.tries), paused_until or at)})
 
 

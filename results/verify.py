@@ -96,7 +96,7 @@ def conclude(route: Route, answers: Sequence[Answered], unasked: Sequence[Questi
     paused_until = note_how_it_went(route, answers, at=at)
     concluded: list[Answered] = []
     settled: list[Reason] = []
-    later = {reason.duty.id: at for question in unasked for reason in question.reasons}
+    later: dict[int, datetime] = {}
     earlier = count_answers(route.mode, missed_by(answers))
     for answered in answers:
         try:
@@ -117,11 +117,18 @@ def conclude(route: Route, answers: Sequence[Answered], unasked: Sequence[Questi
             continue
         concluded.append(without_neighbours(route, answered, payments))
         settled += [reason for reason, moment in moments if moment is None]
-        later |= {reason.duty.id: max(moment, paused_until or at) for reason, moment in moments if moment is not None}
+        # While asking pauses, what got no answer waits for the pause's end and no longer, however often it was tried.
+        in_vain = paused_until if answered.error else None
+        later |= {
+            reason.duty.id: in_vain or max(moment, paused_until or at)
+            for reason, moment in moments
+            if moment is not None
+        }
     with transaction.atomic():
         keep_answers(route, concluded)
         settle(settled, at=at)
         duties.put_off(later)
+        duties.give_back({reason.duty.id: at for question in unasked for reason in question.reasons})
     for answered in answers:
         log_answer(route, answered)
 
@@ -161,25 +168,28 @@ def refused_because(route: Route, claim: Claim, answered: Answered, payments: Se
 
 def note_how_it_went(route: Route, answers: Sequence[Answered], *, at: datetime) -> datetime | None:
     """Keep whether PortOne answers this merchant; return until when asking pauses if it does not."""
+    if not answers:
+        return None
     errors = [answered.error for answered in answers]
+    asked_at = min(answered.asked_at for answered in answers)
     if any(isinstance(error, PortOneBusy) for error in errors):
         note_busy(route, at=at)
     tell_waiting(route, [one.question for one in answers if isinstance(one.error, PortOneUnavailable)], at=at)
     if all(isinstance(error, PortOneSilent) for error in errors):
-        return note_error(route, errors[0], at=at) if errors else None
+        return note_error(route, errors[0], asked_at=asked_at, at=at)
     refusals = [error for error in errors if isinstance(error, PortOneRefused)]
     if refusals and not any(answered.answer in (Answer.FOUND, Answer.UNKNOWN) for answered in answers):
-        return note_error(route, refusals[0], at=at)
-    note_answer(route)
+        return note_error(route, refusals[0], asked_at=asked_at, at=at)
+    note_answer(route, asked_at=asked_at, at=at)
     return None
 
 
-def note_error(route: Route, error: PortOneError | None, *, at: datetime) -> datetime | None:
+def note_error(route: Route, error: PortOneError | None, *, asked_at: datetime, at: datetime) -> datetime | None:
     """Keep that PortOne refused the keys, was silent or too busy; return until when asking pauses, if it does."""
     match error:
         case PortOneRefused():
             with transaction.atomic():
-                refusal = note_refusal(route, at=at)
+                refusal = note_refusal(route, asked_at=asked_at, at=at)
                 if refusal.is_first:
                     report_refused_keys(route, at=at)
             return refusal.until
