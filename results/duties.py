@@ -23,7 +23,8 @@ TAKE: Final = """
 WITH {turns}
 UPDATE public.tenants_duty AS duty SET due_at = %(lease_ends)s, tries = LEAST(duty.tries + 1, 1000)
 FROM ({union}) AS taken WHERE duty.id = taken.id
-RETURNING duty.id, duty.kind, duty.merchant, duty.mode, duty.lane, duty.reference, duty.tries
+RETURNING duty.id, duty.kind, duty.merchant, duty.mode, duty.lane, duty.reference, duty.tries,
+    duty.due_at AS leased_until
 """
 TURN: Final = """{kind} AS (
     SELECT id FROM public.tenants_duty
@@ -66,6 +67,7 @@ class Taken:
     lane: UUID
     reference: UUID
     tries: int
+    leased_until: datetime
 
 
 async def take(
@@ -94,6 +96,17 @@ def is_crowded(lane: UUID, *, more_than: int) -> bool:
 def wake(lane: UUID, *, at: datetime) -> None:
     """Make everything due that waits in a lane of questions."""
     Duty.objects.filter(lane=lane, due_at__gt=at).update(due_at=at)
+
+
+def asked(taken: Iterable[Taken]) -> None:
+    """Remove duties to ask that are fulfilled; one that was owed anew meanwhile, for something later, stays."""
+    leases = {duty.id: duty.leased_until for duty in taken}
+    if leases:
+        _run(
+            "DELETE FROM public.tenants_duty AS duty USING unnest(%s::bigint[], %s::timestamptz[]) AS lease(id, ends)"
+            " WHERE duty.id = lease.id AND (duty.kind <> 'ask' OR duty.due_at >= lease.ends)",
+            [list(leases), list(leases.values())],
+        )
 
 
 def done(ids: Iterable[int]) -> None:

@@ -114,7 +114,7 @@ def owe_preparation(route: Route, order: Order, *, due_at: datetime) -> None:
 
 def judge_again(route: Route, order: Order, *, at: datetime) -> None:
     """Judge what already came for an order that is now registered; what nobody had taken becomes its merchant's."""
-    rows = order.payments.select_for_update().exclude(snapshot=None).order_by("first_seen_at")
+    rows = order.payments.select_for_update().exclude(snapshot=None).order_by("first_seen_at", "id")
     payments = [(payment, Snapshot.from_json(payment.snapshot or {})) for payment in rows]
     # By id, so that two merchants who register for the same payments at once never wait for each other in a ring.
     by_id = sorted(payments, key=lambda pair: pair[1].imp_uid)
@@ -180,7 +180,7 @@ def _apply(
             _look_after(route, judgement, others, at=at)
     payment.save()
     order.save()
-    _owe_next_question(route, payment, snapshot, judgement, at=at)
+    owe_next_question(route, payment, snapshot, judgement, at=at)
 
 
 def is_other_matter(payment: Payment, judgement: Judgement) -> bool:
@@ -236,7 +236,7 @@ def surroundings(
         # While several merchants could say that it is theirs, a token or prepare says nothing of whose it is.
         expected=None if owned.is_open else expectation.expected,
         named_by_claim=named_by_claim,
-        already_paid=any(other.status in SETTLED_WELL for other in others),
+        already_paid=is_second(payment, others),
         grace=settings.DEPOSIT_GRACE,
         conflict=expectation.conflict,
         names_other=expectation.names_other,
@@ -244,6 +244,19 @@ def surroundings(
         has_shrunk=has_shrunk(payment, snapshot),
         accepted=frozenset((payment.resolution or {}).get("accepted", ())),
     )
+
+
+def is_second(payment: Payment, others: list[Payment]) -> bool:
+    """Say whether the order is paid by another payment. One that was told as its payment stays so."""
+    if payment.told_status in SETTLED_WELL:
+        return False
+    return any(other.status in SETTLED_WELL for other in others)
+
+
+def is_known_by_member(payment: Payment, judgement: Judgement) -> bool:
+    """Say whether a member's decision was the last word, and says already what is concluded now."""
+    said = (payment.told_status, payment.told_cancelled)
+    return payment.told_type == EventType.REVIEW_RESOLVED and said == (judgement.status, judgement.cancelled)
 
 
 def write(order: Order, payment: Payment, judgement: Judgement, others: list[Payment]) -> None:
@@ -288,6 +301,8 @@ def _news(
     """Return what the merchant does not know yet; None for the same news, and for mere waiting."""
     if judgement.fingerprint == payment.fingerprint or judgement.status == PaymentStatus.PENDING:
         return None
+    if is_known_by_member(payment, judgement) and payment.status != PaymentStatus.REVIEW:
+        return None
     claimed = next((other for other in others if other.imp_uid is None and other.told_event), None)
     earlier = payment if payment.told_event else claimed if payment.version == 0 else None
     late = (
@@ -322,12 +337,12 @@ def _owe_question(route: Route, payment: Payment, *, due_at: datetime) -> None:
     duties.owe_question(merchant=route.merchant_id, mode=route.mode, lane=route.lane, payment=payment.id, due_at=due_at)
 
 
-def _owe_next_question(
+def owe_next_question(
     route: Route, payment: Payment, snapshot: Snapshot, judgement: Judgement, *, at: datetime
 ) -> None:
     account = snapshot.virtual_account
     due_at = next_question(
-        judgement.status,
+        judgement.read_as,
         final=judgement.final,
         tries=0,
         deadline=account.expires_at if account else None,

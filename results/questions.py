@@ -259,4 +259,4 @@ def settle(reasons: Sequence[Reason], *, at: datetime) -> None:
     ids = [reason.notification.id for reason in reasons if reason.notification]
     if ids:
         Notification.objects.filter(id__in=ids).update(settled_at=at)
-    duties.done(reason.duty.id for reason in reasons)
+    duties.asked(reason.duty for reason in reasons)

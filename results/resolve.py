@@ -19,7 +19,7 @@ from results.core.result import view_judgement
 from results.core.snapshot import Snapshot
 from results.core.words import Cause, Check, EventType, PaymentStatus
 from results.models import Order, Payment
-from results.publish import ACCEPTED, REJECTED, resolution_of, surroundings, write
+from results.publish import ACCEPTED, REJECTED, owe_next_question, resolution_of, surroundings, write
 from results.tell import News, tell
 from tenants.models import AuditEntry
 from tenants.routing import Route
@@ -94,3 +94,4 @@ def _tell(route: Route, order: Order, payment: Payment, resolution: dict[str, An
     tell(route, order, payment, News(EventType.REVIEW_RESOLVED, view, Cause.MEMBER), at=at)
     payment.save()
     order.save()
+    owe_next_question(route, payment, snapshot, judgement, at=at)

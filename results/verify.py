@@ -277,9 +277,10 @@ def _ask_payment_again_at(reason: Reason, payments: Sequence[Payment], *, at: da
         return None
     if is_asked_twice_more(payment):
         return at + DOUBT_WAIT
-    account = Snapshot.from_json(payment.snapshot).virtual_account
+    newest = Snapshot.from_json(payment.snapshot)
+    account = newest.virtual_account
     return next_question(
-        PaymentStatus(payment.status),
+        read_status(newest, grace=settings.DEPOSIT_GRACE, at=at),
         final=bool(payment.judgement.get("final")),
         tries=reason.duty.tries,
         deadline=account.expires_at if account else None,

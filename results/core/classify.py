@@ -100,6 +100,7 @@ class Judgement:
     failure: Failure | None = None
     flags: frozenset[Flag] = field(default_factory=frozenset)
     cancellation_ids: tuple[str, ...] = ()
+    read_as: PaymentStatus = PaymentStatus.PENDING  # the status without any review: what PortOne's answer means
     reviewed: tuple[EventType, ...] = ()  # every reason for a person's eye, also those that a member let pass
 
     @property
@@ -128,10 +129,12 @@ def classify(snapshot: Snapshot, around: Surroundings, *, at: datetime) -> Judge
     amounts, checks, mismatches = check_six_ways(snapshot, around, status)
     reviewed = tuple(reviews_of(checks, around, snapshot)) if status in MONEY_STATES else ()
     open_review = next((reason for reason in reviewed if reason not in around.accepted), None)
+    # What only a member let pass is never told as paid: that word is for what was verified without a fault.
+    passed = EventType.REVIEW_RESOLVED if reviewed and status == PaymentStatus.PAID else None
     failure = failure_of(snapshot) if status == PaymentStatus.FAILED else None
     return Judgement(
         status=PaymentStatus.REVIEW if open_review else status,
-        event_type=open_review or event_type_of(status, snapshot, failure, was_paid=around.was_paid),
+        event_type=open_review or passed or event_type_of(status, snapshot, failure, was_paid=around.was_paid),
         verified=verification_of(checks, around.expected),
         checks=checks,
         money_moved=money_has_moved(snapshot, status, livemode=around.livemode),
@@ -141,6 +144,7 @@ def classify(snapshot: Snapshot, around: Surroundings, *, at: datetime) -> Judge
         failure=failure,
         flags=flags_of(checks, around, snapshot, status),
         cancellation_ids=tuple(entry.id for entry in snapshot.cancellations),
+        read_as=status,
         reviewed=reviewed,
     )
 

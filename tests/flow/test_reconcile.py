@@ -113,7 +113,9 @@ async def _sweep(cast: Cast, page_size: int, after_page: Callable[[int], None], 
 def _due_sweep() -> Taken | None:
     duty = Duty.objects.filter(kind=Duty.Kind.SWEEP, due_at__lte=datetime.now(UTC)).first()
     return (
-        Taken(duty.id, duty.kind, duty.merchant, duty.mode, duty.lane, duty.reference, duty.tries + 1) if duty else None
+        Taken(duty.id, duty.kind, duty.merchant, duty.mode, duty.lane, duty.reference, duty.tries + 1, duty.due_at)
+        if duty
+        else None
     )
 
 

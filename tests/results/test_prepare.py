@@ -28,7 +28,7 @@ def shop(bakery: Cast) -> Iterator[Cast]:
 def owed(tries: int = 1) -> Taken:
     """Return what is owed as a worker takes it."""
     duty = Duty.objects.get(kind="prepare")
-    return Taken(duty.id, duty.kind, duty.merchant, duty.mode, duty.lane, duty.reference, tries)
+    return Taken(duty.id, duty.kind, duty.merchant, duty.mode, duty.lane, duty.reference, tries, duty.due_at)
 
 
 @pytest.mark.parametrize("error", [None, PortOneDeclined("no")])

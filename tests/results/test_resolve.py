@@ -10,7 +10,7 @@ from django.core.management.base import CommandError
 
 from results.core.ids import encode
 from results.core.words import PaymentStatus
-from tenants.models import AuditEntry
+from tenants.models import AuditEntry, Duty
 from tests.factories import Cast
 
 Work = Callable[..., None]
@@ -86,6 +86,74 @@ def test_a_refund_after_a_decision_is_told(bakery: Cast, run_worker: Work, decis
     run_worker(until=lambda: len(bakery.events("order-1")) == 3)
 
     assert bakery.told("order-1")[-1] == "payment.cancelled"
+
+
+def pays_twice(bakery: Cast, run_worker: Work) -> tuple[str, str]:
+    """Let an order be paid twice, the second under review; the ids at PortOne."""
+    bakery.expects("order-1")
+    first, second = bakery.opens_window("order-1"), bakery.opens_window("order-1")
+    bakery.portone.approve(first)
+    run_worker(until=lambda: bakery.told("order-1") == ["payment.paid"])
+    bakery.portone.approve(second)
+    run_worker(until=lambda: len(bakery.told("order-1")) == 2)
+    return first, second
+
+
+def test_an_accepted_duplicate_leaves_the_first_where_it_is(bakery: Cast, run_worker: Work, later: Any) -> None:
+    """Whoever nudges the payment that was paid first makes nothing of it, although two are paid now."""
+    first, second = pays_twice(bakery, run_worker)
+    resolve(bakery, second, "--accept")
+    run_worker()
+
+    later(bakery)
+    bakery.is_called_about(first, "order-1", "failed")
+    run_worker()
+
+    assert bakery.told("order-1") == ["payment.paid", "payment.review.duplicate_payment", "payment.review.resolved"]
+    assert bakery.payment(first).status == bakery.payment(second).status == PaymentStatus.PAID
+
+
+def test_an_accepted_duplicate_is_not_paid_again(bakery: Cast, run_worker: Work) -> None:
+    """When the first is refunded, the second that a member let count is no news."""
+    first, second = pays_twice(bakery, run_worker)
+    resolve(bakery, second, "--accept")
+
+    bakery.portone.cancel(first)
+    run_worker(until=lambda: bakery.told("order-1")[-1] == "payment.cancelled")
+    run_worker()
+
+    assert bakery.told("order-1").count("payment.paid") == 1
+    assert bakery.order("order-1").status == "paid"
+
+
+def test_a_refund_of_the_first_lets_the_second_count(bakery: Cast, run_worker: Work) -> None:
+    """A duplicate that nobody decided about is asked about again, and paid, once the first holds no money."""
+    first, second = pays_twice(bakery, run_worker)
+
+    bakery.portone.cancel(first)
+    run_worker(until=lambda: len(bakery.told("order-1")) == 4)
+
+    assert bakery.told("order-1")[2:] == ["payment.cancelled", "payment.paid"]
+    assert bakery.payment(second).status == PaymentStatus.PAID
+
+
+def test_a_deposit_into_an_accepted_account_is_not_told_as_paid(bakery: Cast, run_worker: Work) -> None:
+    """`payment.paid` is never mismatched: the deposit is told as resolved, and the account is asked about till then."""
+    bakery.expects("order-1")
+    imp_uid = bakery.opens_window("order-1", 100, pay_method="vbank")
+    bakery.portone.issue_account(imp_uid)
+    run_worker(until=lambda: bakery.told("order-1") == ["payment.review.amount_mismatch"])
+    asked_before = Duty.objects.filter(kind="ask").count()
+    resolve(bakery, imp_uid, "--accept")
+    asked_after = Duty.objects.filter(kind="ask").count()
+
+    bakery.portone.deposit(imp_uid)
+    run_worker(until=lambda: len(bakery.told("order-1")) == 3)
+
+    payment = newest(bakery)["data"]["payment"]
+    assert (asked_before, asked_after) == (1, 1)
+    assert newest(bakery)["type"] == "payment.review.resolved"
+    assert (payment["status"], payment["verification"]["result"]) == ("paid", "mismatched")
 
 
 def test_another_reason_opens_another_review(bakery: Cast, run_worker: Work) -> None:

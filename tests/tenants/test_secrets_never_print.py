@@ -26,7 +26,7 @@ KEY = Key("k1", BYTES)
 VAULT = Vault(ID, KEY)
 ROUTE = Route(merchant_id=ID, schema="t_0", mode="live", lane=ID, vault=VAULT, name="bakery")
 OUTGOING = Outgoing(
-    duty=Taken(1, "deliver", ID, "live", ID, ID, 1),
+    duty=Taken(1, "deliver", ID, "live", ID, ID, 1, datetime.now(UTC)),
     delivery_id=ID,
     event_id=ID,
     event_type="payment.paid",
