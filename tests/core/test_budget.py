@@ -76,6 +76,7 @@ def test_a_hundred_that_can_go_together_are_one_call() -> None:
 
     assert chosen(together, allowed=99).cost == 3
     assert chosen(alone, allowed=99).cost == 5
+    assert chosen([alone[0], together[0], alone[1], together[1]], allowed=99).cost == 3
     assert len(chosen(together, allowed=2).asked) == 2 * BATCH
 
 

@@ -14,7 +14,6 @@ from django.db.models import F
 
 from deploy.demo.mischief import Fault
 from deploy.demo.simulator.journal import Asked
-from results.core.budget import CALLS_A_SECOND, SLOW_CALLS_A_SECOND
 from results.core.claim import Claim
 from results.models import Notification, Verification
 from results.receive import Arrival, Kind, record
@@ -193,19 +192,19 @@ def test_waiting_is_not_trying(bakery_is_refused: Cast, run_worker: Work) -> Non
 
 
 def test_orders_are_not_announced_while_asking_pauses(bakery_is_refused: Cast, run_worker: Work) -> None:
-    """Orders that are registered while the keys are refused are announced when PortOne takes the keys again."""
+    """Orders that are registered while the keys are refused wait, and are then announced within the budget."""
     bakery = bakery_is_refused
     bakery.chooses(prepares=True)
-    for number in range(20):
+    for number in range(60):
         bakery.expects(f"new-{number}")
     run_worker()
     assert probed(bakery) == 1
 
     bakery.portone.faults.clear()
     pause_ends(bakery)
-    run_worker(until=lambda: bakery.portone.journal.counts().get("prepare", 0) == 20)
+    run_worker(until=lambda: bakery.portone.journal.counts().get("prepare", 0) == 60)
 
-    assert busiest(calls(bakery), seconds=1) <= 2 * CALLS_A_SECOND
+    assert busiest(calls(bakery), seconds=1) <= 15 * (1 + 1)
 
 
 @pytest.mark.parametrize(
@@ -252,7 +251,7 @@ def test_after_a_429_three_calls_a_second_are_made(bakery: Cast, run_worker: Wor
 
     asked = calls(bakery)[asked_before:]
     assert len(asked) >= 6
-    assert busiest(asked, seconds=3) <= SLOW_CALLS_A_SECOND * 4
+    assert busiest(asked, seconds=3) <= 3 * (3 + 1)
 
 
 def busiest(asked: list[Asked], *, seconds: float) -> int:
@@ -284,7 +283,7 @@ def test_a_flood_in_test_mode_keeps_to_the_budget(test_bakery: Cast, run_worker:
     assert len(test_bakery.rows(Notification)) == 501
     assert test_bakery.told() == ["payment.paid"]
     for seconds in (1, 2, 5):
-        assert busiest(asked, seconds=seconds) <= CALLS_A_SECOND * (seconds + 1)
+        assert busiest(asked, seconds=seconds) <= 15 * (seconds + 1)
 
 
 @contextmanager
