@@ -35,7 +35,7 @@ from results.duties import Taken
 from results.gap import note_unheard, report_gap
 from results.models import Order, Payment, Reconciliation, Verification
 from results.ownership import neighbours_among
-from results.portone import Access, Found, Page, PortOne, PortOneError, keep_token, open_access
+from results.portone import Access, Found, Page, PortOne, PortOneError, keep_token, note_account, open_access
 from results.publish import publish_snapshot
 from results.questions import Question
 from results.verify import keep_answers, note_error
@@ -105,8 +105,8 @@ async def _read_page(portone: PortOne, threads: Threads, turn: Turn) -> Page:
     """Ask PortOne for the turn's page: the one place where a sweep asks anything."""
 
     async def share_token(token: str, expires_at: datetime) -> None:
-        credential, vault = turn.access.credential_id, turn.route.open_vault()
-        await threads.run("public", keep_token, credential, vault, token=token, expires_at=expires_at)
+        vault = turn.route.open_vault()
+        await threads.run("public", keep_token, turn.access, vault, token=token, expires_at=expires_at)
 
     return await portone.list_newest(turn.access, page=turn.page, limit=turn.page_size, keep_token=share_token)
 
@@ -125,13 +125,16 @@ def begin(route: Route, duty: Taken, *, jitter: float, page_size: int, at: datet
     if isinstance(standing, Pause):
         duties.put_off({duty.id: standing.until})
         return None
+    access = open_access(credential, route.open_vault())
+    if credential.account is None:
+        note_account(access)
     row = _row_under_way(route.mode, since=credential.created_at, at=at)
     assert row.began_at is not None  # it is under way
     return Turn(
         route=route,
         duty=duty,
-        access=open_access(credential, route.open_vault()),
-        scope=Scope(route.livemode, row.since, shared=is_shared(credential)),
+        access=access,
+        scope=Scope(route.livemode, row.since, shared=is_shared(route, access.account)),
         reach=Reach(row.reach),
         watermark=row.watermark or row.since,
         began_at=row.began_at,
@@ -151,10 +154,9 @@ def _row_under_way(mode: str, *, since: datetime, at: datetime) -> Reconciliatio
     return row
 
 
-def is_shared(credential: Credential) -> bool:
+def is_shared(route: Route, account: bytes) -> bool:
     """Say whether another merchant's keys open the same PortOne account."""
-    others = Credential.objects.exclude(merchant=credential.merchant_id)
-    return credential.account is not None and others.filter(account=credential.account).exists()
+    return Credential.objects.exclude(merchant=route.merchant_id).filter(account=account).exists()
 
 
 def apply_page(turn: Turn, page: Page, *, jitter: float, at: datetime) -> Turn | None:

@@ -439,6 +439,20 @@ def test_of_a_shared_account_only_registered_orders_are_told(bakery: Cast, flori
     assert florist.published() == []
 
 
+def test_a_sweep_names_the_account_of_older_keys(bakery: Cast, florist: Cast, run_worker: Work) -> None:
+    """Keys from before accounts were told apart get theirs from the first sweep, which then sees who shares it."""
+    bakery_keys = Credential.objects.filter(merchant=bakery.merchant)
+    account = bakery_keys.get().account
+    Credential.objects.update(account=account)
+    bakery_keys.update(account=None)
+    pays_unheard(bakery, "order-1")
+
+    is_swept(bakery, run_worker)
+
+    assert bakery_keys.get().account == account
+    assert bakery.told() == []
+
+
 ACCOUNT = b"one account".ljust(32)
 
 
