@@ -6,7 +6,7 @@ known payments that can still surprise are asked about again, one by one.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import transaction
 
 from results import duties
-from results.ask import Answer, Answered
+from results.ask import ROUND_ENDS, WAITS_FOR_PREPARED, Answer, Answered
 from results.budget import Pause, may_ask, note_answer, spend
 from results.core.schedule import after_silence
 from results.core.snapshot import Snapshot
@@ -33,9 +33,20 @@ from results.core.sweep import (
 from results.core.words import Cause, PaymentStatus
 from results.duties import Taken
 from results.gap import note_unheard, report_gap
+from results.hear import read_prepared
 from results.models import Order, Payment, Reconciliation, Verification
 from results.ownership import neighbours_among
-from results.portone import Access, Found, Page, PortOne, PortOneError, keep_token, note_account, open_access
+from results.portone import (
+    Access,
+    Found,
+    KeepToken,
+    Page,
+    PortOne,
+    PortOneError,
+    keep_token,
+    note_account,
+    open_access,
+)
 from results.publish import publish_snapshot
 from results.questions import Question
 from results.verify import keep_answers, note_error
@@ -87,7 +98,7 @@ async def sweep(
     Nothing is locked while PortOne is asked. Without an answer nothing changes, and the same page is asked for later.
     """
     turn = await threads.run(route.schema, begin, route, duty, jitter=jitter, page_size=page_size, at=datetime.now(UTC))
-    ends = asyncio.get_running_loop().time() + last_start
+    begun = asyncio.get_running_loop().time()
     while turn:
         asked_at = datetime.now(UTC)
         try:
@@ -95,20 +106,43 @@ async def sweep(
         except PortOneError as error:
             await threads.run(route.schema, _wait, route, duty, error, asked_at=asked_at, at=datetime.now(UTC))
             return
+        if not await _hear_prepared(portone, threads, turn, page, until=begun + ROUND_ENDS):
+            later = {duty.id: datetime.now(UTC) + after_silence(duty.tries)}
+            await threads.run("public", duties.put_off, later)
+            return
         turn = await threads.run(route.schema, apply_page, turn, page, jitter=jitter, at=datetime.now(UTC))
-        if turn and asyncio.get_running_loop().time() > ends:
+        if turn and asyncio.get_running_loop().time() > begun + last_start:
             await threads.run("public", _owe_next, route, duty, due_at=datetime.now(UTC))
             return
 
 
 async def _read_page(portone: PortOne, threads: Threads, turn: Turn) -> Page:
-    """Ask PortOne for the turn's page: the one place where a sweep asks anything."""
+    """Ask PortOne for the turn's page."""
+    share_token = _share_token(threads, turn)
+    return await portone.list_newest(turn.access, page=turn.page, limit=turn.page_size, keep_token=share_token)
 
+
+async def _hear_prepared(portone: PortOne, threads: Threads, turn: Turn, page: Page, *, until: float) -> bool:
+    """Read back what was prepared for what is news on a page; False when PortOne is to be asked for that again.
+
+    After a few tries the news is told as it is: it must not wait for ever.
+    """
+    if not turn.route.reads_prepared:
+        return True
+    news = await threads.run(turn.route.schema, read_news, turn, page)
+    snapshots, share_token = [found.snapshot for found in news], _share_token(threads, turn)
+    silent = await read_prepared(
+        portone, threads, turn.route, turn.access, snapshots, keep_token=share_token, until=until
+    )
+    return not silent or turn.duty.tries > WAITS_FOR_PREPARED
+
+
+def _share_token(threads: Threads, turn: Turn) -> KeepToken:
     async def share_token(token: str, expires_at: datetime) -> None:
         vault = turn.route.open_vault()
         await threads.run("public", keep_token, turn.access, vault, token=token, expires_at=expires_at)
 
-    return await portone.list_newest(turn.access, page=turn.page, limit=turn.page_size, keep_token=share_token)
+    return share_token
 
 
 def begin(route: Route, duty: Taken, *, jitter: float, page_size: int, at: datetime) -> Turn | None:
@@ -166,7 +200,7 @@ def apply_page(turn: Turn, page: Page, *, jitter: float, at: datetime) -> Turn |
     spend(turn.access.credential_id, 1, at=at)
     known = read_known(turn.route.mode, rows)
     scope = read_ownership(turn.route, turn.scope, rows)
-    news = [found for found in page.found if is_news(found.snapshot, known.get(found.snapshot.imp_uid), scope)]
+    news = news_on(page, known, scope)
     # The newest change stands first; the merchant hears of them as they happened.
     for found in reversed(news):
         _apply(turn.route, found, known.get(found.snapshot.imp_uid), at=at)
@@ -180,6 +214,16 @@ def apply_page(turn: Turn, page: Page, *, jitter: float, at: datetime) -> Turn |
         _finish(turn, proves_nothing=turn.page == 1 and not (page.found or page.unreadable), jitter=jitter, at=at)
         return None
     return replace(turn, page=turn.page + 1) if _move(turn, page=turn.page + 1) else None
+
+
+def read_news(turn: Turn, page: Page) -> list[Found]:
+    """Return what is news on a page, as far as is known before it is applied."""
+    rows = [found.snapshot for found in page.found]
+    return news_on(page, read_known(turn.route.mode, rows), read_ownership(turn.route, turn.scope, rows))
+
+
+def news_on(page: Page, known: Mapping[str, Snapshot], scope: Scope) -> list[Found]:
+    return [found for found in page.found if is_news(found.snapshot, known.get(found.snapshot.imp_uid), scope)]
 
 
 def read_known(mode: str, rows: Sequence[Snapshot]) -> dict[str, Snapshot]:

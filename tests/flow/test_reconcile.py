@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from django.conf import settings
 from django.db import connections
 
 from deploy.demo.mischief import Fault
+from deploy.demo.simulator.books import Prepared, View
 from results import duties
 from results.core.words import EventType
 from results.duties import Taken
@@ -128,6 +130,41 @@ def test_a_payment_of_which_nothing_arrived_is_told(bakery: Cast, run_worker: Wo
     assert (event["type"], event["cause"]) == ("payment.paid", "reconciliation")
     assert event["data"]["payment"]["verification"]["result"] == "matched"
     assert bakery.shop.fulfilled().keys() == {"order-1"}
+
+
+def prepares_itself(cast: Cast, order: str, amount: int) -> None:
+    """Let the shop announce an amount to PortOne by itself, after the window opened, so that nothing is blocked."""
+    cast.portone.prepare(View(cast.portone.account(cast.imp_key)), Prepared(order, Decimal(amount), None))
+
+
+def test_a_sweep_reads_back_what_the_shop_announced(bakery: Cast, run_worker: Work) -> None:
+    """A forged amount whose webhook was suppressed is not told as paid first."""
+    bakery.chooses(reads_prepared=True)
+    pays_unheard(bakery, "order-1", amount=100)
+    prepares_itself(bakery, "order-1", 64900)
+
+    is_swept(bakery, run_worker)
+
+    assert bakery.told() == ["payment.review.amount_mismatch"]
+
+
+def test_a_silent_prepare_holds_a_sweep_up_for_a_while_only(
+    bakery: Cast, run_worker: Work, make_due: Callable[[], None]
+) -> None:
+    """The page is read again a few times; then what it shows is told as it is."""
+    bakery.chooses(reads_prepared=True)
+    pays_unheard(bakery, "order-1")
+    bakery.portone.faults.add(Fault(kind="status", status=503, where=("prepare",)))
+    is_swept(bakery, run_worker)
+    for _ in range(2):
+        assert bakery.told() == []
+        make_due()
+        run_worker()
+
+    make_due()
+    run_worker(until=lambda: bakery.told() != [])
+
+    assert bakery.told() == ["payment.paid"]
 
 
 def test_every_paid_order_is_told_and_the_gap_once(bakery: Cast, run_worker: Work) -> None:
