@@ -55,7 +55,8 @@ from tenants.routing import CUT_OFF, Route, Threads
 
 log = structlog.get_logger()
 
-PAGE_SIZE: Final = 100
+# PortOne gives up to 1000 rows; a page must be read and applied within a duty's lease.
+PAGE_SIZES: Final = {Reach.RECENT: 100, Reach.DAYS: 500, Reach.QUARTER: 500}
 LAST_START: Final = 4.0  # seconds into a turn: with its own deadline a page still ends within the duty's lease
 HOLD_MONEY: Final = (PaymentStatus.PAID, PaymentStatus.PARTIALLY_CANCELLED, PaymentStatus.REVIEW)
 KNOWN_FOR: Final = timedelta(days=3)
@@ -90,7 +91,7 @@ async def sweep(
     duty: Taken,
     *,
     jitter: float,
-    page_size: int = PAGE_SIZE,
+    page_size: int | None = None,
     last_start: float = LAST_START,
 ) -> None:
     """Do one turn of a mode's sweep, and owe the next: at once when there is more to read, else after the interval.
@@ -145,7 +146,7 @@ def _share_token(threads: Threads, turn: Turn) -> KeepToken:
     return share_token
 
 
-def begin(route: Route, duty: Taken, *, jitter: float, page_size: int, at: datetime) -> Turn | None:
+def begin(route: Route, duty: Taken, *, jitter: float, page_size: int | None, at: datetime) -> Turn | None:
     """Go on with the sweep under way, or begin one; None when there is no list to read."""
     credential = Credential.objects.filter(merchant=route.merchant_id, mode=route.mode).first()
     if credential is None:
@@ -164,16 +165,17 @@ def begin(route: Route, duty: Taken, *, jitter: float, page_size: int, at: datet
         note_account(access)
     row = _row_under_way(route.mode, since=credential.created_at, at=at)
     assert row.began_at is not None  # it is under way
+    reach = Reach(row.reach)
     return Turn(
         route=route,
         duty=duty,
         access=access,
         scope=Scope(route.livemode, row.since, shared=is_shared(route, access.account)),
-        reach=Reach(row.reach),
+        reach=reach,
         watermark=row.watermark or row.since,
         began_at=row.began_at,
         page=row.page,
-        page_size=page_size,
+        page_size=page_size or PAGE_SIZES[reach],
     )
 
 

@@ -409,6 +409,19 @@ def test_the_weekly_sweep_reads_on_behind_what_is_known(bakery: Cast, days: int,
     assert (reconciliation(bakery).quarter_read_at > now) is finds
 
 
+@pytest.mark.parametrize(("days", "size"), [(0, 100), (9, 500)], ids=["recent", "far"])
+def test_a_sweep_that_reads_far_reads_larger_pages(bakery: Cast, run_worker: Work, days: int, size: int) -> None:
+    """Ninety days are read in few questions; what happened lately needs few rows."""
+    is_swept(bakery, run_worker)
+    read_at = datetime.now(UTC) - timedelta(days=days)
+    change(bakery, since=datetime.now(UTC) - timedelta(days=20), days_read_at=read_at, quarter_read_at=read_at)
+    bakery.portone.journal.clear()
+
+    is_swept(bakery, run_worker)
+
+    assert [f"limit={size}" in query for query in pages_read(bakery)] == [True]
+
+
 @pytest.mark.parametrize(
     "fault",
     [
