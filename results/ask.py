@@ -76,9 +76,7 @@ async def ask(portone: PortOne, threads: Threads, round_: Round) -> tuple[list[A
     unasked: list[Question] = []
 
     async def share_token(token: str, expires_at: datetime) -> None:
-        await threads.run(
-            "public", keep_token, access.credential_id, route.open_vault(), token=token, expires_at=expires_at
-        )
+        await threads.run("public", keep_token, access, route.open_vault(), token=token, expires_at=expires_at)
 
     orders = [question for question in round_.questions if question.imp_uid is None]
     alone = [one for one in round_.questions if one.imp_uid and goes_alone(one, livemode=route.livemode)]

@@ -75,7 +75,7 @@ async def announce_orders(portone: PortOne, threads: Threads, route: Route, take
 
     async def share_token(token: str, expires_at: datetime) -> None:
         vault = route.open_vault()
-        await threads.run("public", keep_token, access.credential_id, vault, token=token, expires_at=expires_at)
+        await threads.run("public", keep_token, access, vault, token=token, expires_at=expires_at)
 
     begun, turn = asyncio.get_running_loop().time(), asyncio.Semaphore(AT_ONCE)
 

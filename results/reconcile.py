@@ -6,7 +6,7 @@ known payments that can still surprise are asked about again, one by one.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import transaction
 
 from results import duties
-from results.ask import Answer, Answered
+from results.ask import ROUND_ENDS, WAITS_FOR_PREPARED, Answer, Answered
 from results.budget import Pause, may_ask, note_answer, spend
 from results.core.schedule import after_silence
 from results.core.snapshot import Snapshot
@@ -33,9 +33,20 @@ from results.core.sweep import (
 from results.core.words import Cause, PaymentStatus
 from results.duties import Taken
 from results.gap import note_unheard, report_gap
+from results.hear import read_prepared
 from results.models import Order, Payment, Reconciliation, Verification
 from results.ownership import neighbours_among
-from results.portone import Access, Found, Page, PortOne, PortOneError, keep_token, open_access
+from results.portone import (
+    Access,
+    Found,
+    KeepToken,
+    Page,
+    PortOne,
+    PortOneError,
+    keep_token,
+    note_account,
+    open_access,
+)
 from results.publish import publish_snapshot
 from results.questions import Question
 from results.verify import keep_answers, note_error
@@ -44,7 +55,8 @@ from tenants.routing import CUT_OFF, Route, Threads
 
 log = structlog.get_logger()
 
-PAGE_SIZE: Final = 100
+# PortOne gives up to 1000 rows; a page must be read and applied within a duty's lease.
+PAGE_SIZES: Final = {Reach.RECENT: 100, Reach.DAYS: 500, Reach.QUARTER: 500}
 LAST_START: Final = 4.0  # seconds into a turn: with its own deadline a page still ends within the duty's lease
 HOLD_MONEY: Final = (PaymentStatus.PAID, PaymentStatus.PARTIALLY_CANCELLED, PaymentStatus.REVIEW)
 KNOWN_FOR: Final = timedelta(days=3)
@@ -79,7 +91,7 @@ async def sweep(
     duty: Taken,
     *,
     jitter: float,
-    page_size: int = PAGE_SIZE,
+    page_size: int | None = None,
     last_start: float = LAST_START,
 ) -> None:
     """Do one turn of a mode's sweep, and owe the next: at once when there is more to read, else after the interval.
@@ -87,7 +99,7 @@ async def sweep(
     Nothing is locked while PortOne is asked. Without an answer nothing changes, and the same page is asked for later.
     """
     turn = await threads.run(route.schema, begin, route, duty, jitter=jitter, page_size=page_size, at=datetime.now(UTC))
-    ends = asyncio.get_running_loop().time() + last_start
+    begun = asyncio.get_running_loop().time()
     while turn:
         asked_at = datetime.now(UTC)
         try:
@@ -95,23 +107,46 @@ async def sweep(
         except PortOneError as error:
             await threads.run(route.schema, _wait, route, duty, error, asked_at=asked_at, at=datetime.now(UTC))
             return
+        if not await _hear_prepared(portone, threads, turn, page, until=begun + ROUND_ENDS):
+            later = {duty.id: datetime.now(UTC) + after_silence(duty.tries)}
+            await threads.run("public", duties.put_off, later)
+            return
         turn = await threads.run(route.schema, apply_page, turn, page, jitter=jitter, at=datetime.now(UTC))
-        if turn and asyncio.get_running_loop().time() > ends:
+        if turn and asyncio.get_running_loop().time() > begun + last_start:
             await threads.run("public", _owe_next, route, duty, due_at=datetime.now(UTC))
             return
 
 
 async def _read_page(portone: PortOne, threads: Threads, turn: Turn) -> Page:
-    """Ask PortOne for the turn's page: the one place where a sweep asks anything."""
-
-    async def share_token(token: str, expires_at: datetime) -> None:
-        credential, vault = turn.access.credential_id, turn.route.open_vault()
-        await threads.run("public", keep_token, credential, vault, token=token, expires_at=expires_at)
-
+    """Ask PortOne for the turn's page."""
+    share_token = _share_token(threads, turn)
     return await portone.list_newest(turn.access, page=turn.page, limit=turn.page_size, keep_token=share_token)
 
 
-def begin(route: Route, duty: Taken, *, jitter: float, page_size: int, at: datetime) -> Turn | None:
+async def _hear_prepared(portone: PortOne, threads: Threads, turn: Turn, page: Page, *, until: float) -> bool:
+    """Read back what was prepared for what is news on a page; False when PortOne is to be asked for that again.
+
+    After a few tries the news is told as it is: it must not wait for ever.
+    """
+    if not turn.route.reads_prepared:
+        return True
+    news = await threads.run(turn.route.schema, read_news, turn, page)
+    snapshots, share_token = [found.snapshot for found in news], _share_token(threads, turn)
+    silent = await read_prepared(
+        portone, threads, turn.route, turn.access, snapshots, keep_token=share_token, until=until
+    )
+    return not silent or turn.duty.tries > WAITS_FOR_PREPARED
+
+
+def _share_token(threads: Threads, turn: Turn) -> KeepToken:
+    async def share_token(token: str, expires_at: datetime) -> None:
+        vault = turn.route.open_vault()
+        await threads.run("public", keep_token, turn.access, vault, token=token, expires_at=expires_at)
+
+    return share_token
+
+
+def begin(route: Route, duty: Taken, *, jitter: float, page_size: int | None, at: datetime) -> Turn | None:
     """Go on with the sweep under way, or begin one; None when there is no list to read."""
     credential = Credential.objects.filter(merchant=route.merchant_id, mode=route.mode).first()
     if credential is None:
@@ -125,18 +160,22 @@ def begin(route: Route, duty: Taken, *, jitter: float, page_size: int, at: datet
     if isinstance(standing, Pause):
         duties.put_off({duty.id: standing.until})
         return None
+    access = open_access(credential, route.open_vault())
+    if credential.account is None:
+        note_account(access)
     row = _row_under_way(route.mode, since=credential.created_at, at=at)
     assert row.began_at is not None  # it is under way
+    reach = Reach(row.reach)
     return Turn(
         route=route,
         duty=duty,
-        access=open_access(credential, route.open_vault()),
-        scope=Scope(route.livemode, row.since, shared=is_shared(credential)),
-        reach=Reach(row.reach),
+        access=access,
+        scope=Scope(route.livemode, row.since, shared=is_shared(route, access.account)),
+        reach=reach,
         watermark=row.watermark or row.since,
         began_at=row.began_at,
         page=row.page,
-        page_size=page_size,
+        page_size=page_size or PAGE_SIZES[reach],
     )
 
 
@@ -151,10 +190,9 @@ def _row_under_way(mode: str, *, since: datetime, at: datetime) -> Reconciliatio
     return row
 
 
-def is_shared(credential: Credential) -> bool:
+def is_shared(route: Route, account: bytes) -> bool:
     """Say whether another merchant's keys open the same PortOne account."""
-    others = Credential.objects.exclude(merchant=credential.merchant_id)
-    return credential.account is not None and others.filter(account=credential.account).exists()
+    return Credential.objects.exclude(merchant=route.merchant_id).filter(account=account).exists()
 
 
 def apply_page(turn: Turn, page: Page, *, jitter: float, at: datetime) -> Turn | None:
@@ -164,7 +202,7 @@ def apply_page(turn: Turn, page: Page, *, jitter: float, at: datetime) -> Turn |
     spend(turn.access.credential_id, 1, at=at)
     known = read_known(turn.route.mode, rows)
     scope = read_ownership(turn.route, turn.scope, rows)
-    news = [found for found in page.found if is_news(found.snapshot, known.get(found.snapshot.imp_uid), scope)]
+    news = news_on(page, known, scope)
     # The newest change stands first; the merchant hears of them as they happened.
     for found in reversed(news):
         _apply(turn.route, found, known.get(found.snapshot.imp_uid), at=at)
@@ -178,6 +216,16 @@ def apply_page(turn: Turn, page: Page, *, jitter: float, at: datetime) -> Turn |
         _finish(turn, proves_nothing=turn.page == 1 and not (page.found or page.unreadable), jitter=jitter, at=at)
         return None
     return replace(turn, page=turn.page + 1) if _move(turn, page=turn.page + 1) else None
+
+
+def read_news(turn: Turn, page: Page) -> list[Found]:
+    """Return what is news on a page, as far as is known before it is applied."""
+    rows = [found.snapshot for found in page.found]
+    return news_on(page, read_known(turn.route.mode, rows), read_ownership(turn.route, turn.scope, rows))
+
+
+def news_on(page: Page, known: Mapping[str, Snapshot], scope: Scope) -> list[Found]:
+    return [found for found in page.found if is_news(found.snapshot, known.get(found.snapshot.imp_uid), scope)]
 
 
 def read_known(mode: str, rows: Sequence[Snapshot]) -> dict[str, Snapshot]:

@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='order',
             name='statements',
-            field=models.JSONField(default=dict, help_text='what other sources say is expected, by source'),
+            field=models.JSONField(db_default={}, default=dict, help_text='what other sources say is expected, by source'),
         ),
         migrations.AddField(
             model_name='order',
@@ -44,12 +44,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='payment',
             name='doubts',
-            field=models.SmallIntegerField(default=0, help_text='answers in a row whose cancelled amount had shrunk'),
+            field=models.SmallIntegerField(db_default=0, default=0, help_text='answers in a row whose cancelled amount had shrunk'),
         ),
         migrations.AddField(
             model_name='payment',
             name='most_cancelled',
-            field=models.TextField(default='0', help_text='the most that PortOne said is cancelled; major units'),
+            field=models.TextField(db_default='0', default='0', help_text='the most that PortOne said is cancelled; major units'),
         ),
         migrations.AddField(
             model_name='payment',

@@ -30,7 +30,9 @@ class Order(models.Model):
     expected_source = models.CharField(max_length=12, blank=True)
     registered_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
-    statements = models.JSONField(default=dict, help_text="what other sources say is expected, by source")
+    statements = models.JSONField(
+        default=dict, db_default={}, help_text="what other sources say is expected, by source"
+    )
     prepared_at = models.DateTimeField(null=True, help_text="when PortOne was last told the amount")
     claimed_at = models.DateTimeField(null=True, help_text="when a claim of this order was told; once only")
     waited_at = models.DateTimeField(null=True, help_text="when it was told that PortOne does not answer; once only")
@@ -71,8 +73,12 @@ class Payment(models.Model):
     observed_at = models.DateTimeField(null=True, help_text="when the question that is applied was sent")
     first_seen_at = models.DateTimeField()
     taken_at = models.DateTimeField(null=True, help_text="since when it is this merchant's among those of its account")
-    most_cancelled = models.TextField(default="0", help_text="the most that PortOne said is cancelled; major units")
-    doubts = models.SmallIntegerField(default=0, help_text="answers in a row whose cancelled amount had shrunk")
+    most_cancelled = models.TextField(
+        default="0", db_default="0", help_text="the most that PortOne said is cancelled; major units"
+    )
+    doubts = models.SmallIntegerField(
+        default=0, db_default=0, help_text="answers in a row whose cancelled amount had shrunk"
+    )
     resolution = models.JSONField(null=True, help_text="how a member ended a review: decision, reason, at, accepted")
     unheard_since = models.DateTimeField(null=True, help_text="paid then, found by a sweep, and nothing ever arrived")
     # What the newest event said: the `previous` of the next, and what a correction supersedes.

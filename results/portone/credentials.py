@@ -16,7 +16,7 @@ TABLE = "tenants_credential"
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What opens PortOne's API for one merchant and mode. Never printed."""
+    """What opens PortOne's API for one merchant and mode, and the account that it opens. Never printed."""
 
     credential_id: UUID
     imp_key: str = field(repr=False)
@@ -24,17 +24,20 @@ class Access:
     tier: str = ""
     token: str | None = field(default=None, repr=False)
     token_expires_at: datetime | None = None
+    account: bytes = field(default=b"", repr=False)
 
 
 def open_access(credential: Credential, vault: Vault) -> Access:
     """Open a merchant's keys; raise SealingKeyMissing or SealBroken."""
+    imp_key = _open(credential, "imp_key", vault)
     return Access(
         credential_id=credential.id,
-        imp_key=_open(credential, "imp_key", vault),
+        imp_key=imp_key,
         imp_secret=_open(credential, "imp_secret", vault),
         tier=credential.tier,
         token=_open(credential, "token", vault) if credential.token else None,
         token_expires_at=credential.token_expires_at,
+        account=bytes(credential.account or account_of(imp_key, credential.tier)),
     )
 
 
@@ -62,11 +65,11 @@ def account_of(imp_key: str, tier: str) -> bytes:
 
 def note_account(access: Access) -> None:
     """Name the account of keys that were stored before accounts were told apart."""
-    account = account_of(access.imp_key, access.tier)
-    Credential.objects.filter(id=access.credential_id, account=None).update(account=account)
+    Credential.objects.filter(id=access.credential_id, account=None).update(account=access.account)
 
 
-def keep_token(credential_id: UUID, vault: Vault, *, token: str, expires_at: datetime) -> None:
-    """Share a fresh token with the other workers, sealed."""
-    sealed = vault.seal(token.encode(), table=TABLE, field="token", row=credential_id)
-    Credential.objects.filter(id=credential_id).update(token=sealed, token_expires_at=expires_at)
+def keep_token(access: Access, vault: Vault, *, token: str, expires_at: datetime) -> None:
+    """Share a fresh token with the other workers, sealed, unless the row has got keys of another account meanwhile."""
+    sealed = vault.seal(token.encode(), table=TABLE, field="token", row=access.credential_id)
+    same = Credential.objects.filter(id=access.credential_id, account=access.account)
+    same.update(token=sealed, token_expires_at=expires_at)

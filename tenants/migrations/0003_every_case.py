@@ -55,7 +55,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='credential',
             name='pauses',
-            field=models.SmallIntegerField(default=0, help_text='pauses in a row; each is longer'),
+            field=models.SmallIntegerField(db_default=0, default=0, help_text='pauses in a row; each is longer'),
         ),
         migrations.AddField(
             model_name='credential',
@@ -75,17 +75,17 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='merchantmode',
             name='confirm_policy',
-            field=models.CharField(choices=[('open', 'approve'), ('closed', 'refuse')], default='open', max_length=6),
+            field=models.CharField(choices=[('open', 'approve'), ('closed', 'refuse')], db_default='open', default='open', max_length=6),
         ),
         migrations.AddField(
             model_name='merchantmode',
             name='prepares',
-            field=models.BooleanField(default=False, help_text='announce registered amounts to PortOne; live mode only'),
+            field=models.BooleanField(db_default=False, default=False, help_text='announce registered amounts to PortOne; live mode only'),
         ),
         migrations.AddField(
             model_name='merchantmode',
             name='reads_prepared',
-            field=models.BooleanField(default=False, help_text='read back what the shop announced to PortOne itself'),
+            field=models.BooleanField(db_default=False, default=False, help_text='read back what the shop announced to PortOne itself'),
         ),
         migrations.AlterField(
             model_name='duty',

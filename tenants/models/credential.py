@@ -27,7 +27,7 @@ class Credential(models.Model):
     # How asking goes. Refused or silent, PortOne is only probed until it answers again.
     refused_at = models.DateTimeField(null=True, help_text="since when PortOne refuses these keys")
     paused_until = models.DateTimeField(null=True, help_text="no question before this moment, then one probe")
-    pauses = models.SmallIntegerField(default=0, help_text="pauses in a row; each is longer")
+    pauses = models.SmallIntegerField(default=0, db_default=0, help_text="pauses in a row; each is longer")
     spent_until = models.DateTimeField(null=True, help_text="until when the questions asked so far use the budget up")
     slowed_until = models.DateTimeField(null=True, help_text="PortOne said 429: fewer questions until then")
 

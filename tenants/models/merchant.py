@@ -93,9 +93,15 @@ class MerchantMode(models.Model):
     merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="modes")
     mode = mode_field()
     policy = models.CharField(max_length=6, choices=Policy.choices, default=Policy.OPEN)
-    confirm_policy = models.CharField(max_length=6, choices=ConfirmPolicy.choices, default=ConfirmPolicy.OPEN)
-    prepares = models.BooleanField(default=False, help_text="announce registered amounts to PortOne; live mode only")
-    reads_prepared = models.BooleanField(default=False, help_text="read back what the shop announced to PortOne itself")
+    confirm_policy = models.CharField(
+        max_length=6, choices=ConfirmPolicy.choices, default=ConfirmPolicy.OPEN, db_default="open"
+    )
+    prepares = models.BooleanField(
+        default=False, db_default=False, help_text="announce registered amounts to PortOne; live mode only"
+    )
+    reads_prepared = models.BooleanField(
+        default=False, db_default=False, help_text="read back what the shop announced to PortOne itself"
+    )
     return_urls = ArrayField(models.TextField(), default=list, blank=True)
     origins = ArrayField(models.TextField(), default=list, blank=True)
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from django.conf import settings
 from django.db import connections
 
 from deploy.demo.mischief import Fault
+from deploy.demo.simulator.books import Prepared, View
 from results import duties
 from results.core.words import EventType
 from results.duties import Taken
@@ -130,6 +132,41 @@ def test_a_payment_of_which_nothing_arrived_is_told(bakery: Cast, run_worker: Wo
     assert (event["type"], event["cause"]) == ("payment.paid", "reconciliation")
     assert event["data"]["payment"]["verification"]["result"] == "matched"
     assert bakery.shop.fulfilled().keys() == {"order-1"}
+
+
+def prepares_itself(cast: Cast, order: str, amount: int) -> None:
+    """Let the shop announce an amount to PortOne by itself, after the window opened, so that nothing is blocked."""
+    cast.portone.prepare(View(cast.portone.account(cast.imp_key)), Prepared(order, Decimal(amount), None))
+
+
+def test_a_sweep_reads_back_what_the_shop_announced(bakery: Cast, run_worker: Work) -> None:
+    """A forged amount whose webhook was suppressed is not told as paid first."""
+    bakery.chooses(reads_prepared=True)
+    pays_unheard(bakery, "order-1", amount=100)
+    prepares_itself(bakery, "order-1", 64900)
+
+    is_swept(bakery, run_worker)
+
+    assert bakery.told() == ["payment.review.amount_mismatch"]
+
+
+def test_a_silent_prepare_holds_a_sweep_up_for_a_while_only(
+    bakery: Cast, run_worker: Work, make_due: Callable[[], None]
+) -> None:
+    """The page is read again a few times; then what it shows is told as it is."""
+    bakery.chooses(reads_prepared=True)
+    pays_unheard(bakery, "order-1")
+    bakery.portone.faults.add(Fault(kind="status", status=503, where=("prepare",)))
+    is_swept(bakery, run_worker)
+    for _ in range(2):
+        assert bakery.told() == []
+        make_due()
+        run_worker()
+
+    make_due()
+    run_worker(until=lambda: bakery.told() != [])
+
+    assert bakery.told() == ["payment.paid"]
 
 
 def test_every_paid_order_is_told_and_the_gap_once(bakery: Cast, run_worker: Work) -> None:
@@ -374,6 +411,19 @@ def test_the_weekly_sweep_reads_on_behind_what_is_known(bakery: Cast, days: int,
     assert (reconciliation(bakery).quarter_read_at > now) is finds
 
 
+@pytest.mark.parametrize(("days", "size"), [(0, 100), (9, 500)], ids=["recent", "far"])
+def test_a_sweep_that_reads_far_reads_larger_pages(bakery: Cast, run_worker: Work, days: int, size: int) -> None:
+    """Ninety days are read in few questions; what happened lately needs few rows."""
+    is_swept(bakery, run_worker)
+    read_at = datetime.now(UTC) - timedelta(days=days)
+    change(bakery, since=datetime.now(UTC) - timedelta(days=20), days_read_at=read_at, quarter_read_at=read_at)
+    bakery.portone.journal.clear()
+
+    is_swept(bakery, run_worker)
+
+    assert [f"limit={size}" in query for query in pages_read(bakery)] == [True]
+
+
 @pytest.mark.parametrize(
     "fault",
     [
@@ -439,6 +489,20 @@ def test_of_a_shared_account_only_registered_orders_are_told(bakery: Cast, flori
 
     assert [event["data"]["order"]["id"] for event in bakery.events()] == ["order-1"]
     assert florist.published() == []
+
+
+def test_a_sweep_names_the_account_of_older_keys(bakery: Cast, florist: Cast, run_worker: Work) -> None:
+    """Keys from before accounts were told apart get theirs from the first sweep, which then sees who shares it."""
+    bakery_keys = Credential.objects.filter(merchant=bakery.merchant)
+    account = bakery_keys.get().account
+    Credential.objects.update(account=account)
+    bakery_keys.update(account=None)
+    pays_unheard(bakery, "order-1")
+
+    is_swept(bakery, run_worker)
+
+    assert bakery_keys.get().account == account
+    assert bakery.told() == []
 
 
 ACCOUNT = b"one account".ljust(32)

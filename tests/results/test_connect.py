@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from results.connect import connect_account
 from results.core.ids import encode
 from results.models import Event
-from results.portone import open_access
+from results.portone import keep_token, open_access
 from results.report import report_refused_keys
 from tenants.models import AuditEntry, Credential, Membership, Merchant
 from tenants.routing import Route, find_mode, inside
@@ -123,6 +123,18 @@ def test_new_keys_take_the_place_of_the_old(baker: Route) -> None:
         0,
         None,
     )
+
+
+def test_a_token_of_the_account_before_is_not_kept(baker: Route) -> None:
+    """A worker that was buying a token while the merchant connected another account shares it with nobody."""
+    connect(baker, imp_key="old-key")
+    vault = baker.open_vault()
+    access = open_access(Credential.objects.get(), vault)
+    connect(baker, imp_key="new-key")
+
+    keep_token(access, vault, token="not-a-token", expires_at=NOW)
+
+    assert Credential.objects.get().token is None
 
 
 def test_the_account_does_not_give_the_key_away(baker: Route) -> None:

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
+from django.db.migrations.loader import MigrationLoader
 from psycopg import sql
 
-from results.models import Order
+from results.models import Order, Payment
 from tenants.management.commands.migrate import SCHEMAS_A_QUERY, schemas_behind
-from tenants.models import Merchant
+from tenants.models import Credential, Merchant, MerchantMode
 from tenants.onboarding import provision
 from tenants.routing import inside
 from tests.tenants.conftest import NOON, Register
@@ -100,3 +101,24 @@ def test_no_merchants_is_no_query(database: Cast, django_assert_num_queries: Cal
     """A fresh installation asks for nothing."""
     with django_assert_num_queries(0):
         assert schemas_behind([]) == []
+
+
+def test_processes_of_the_release_before_go_on_writing(database: Cast) -> None:
+    """While a deploy is under way old web and worker processes insert rows without the new columns."""
+    bakery = database["bakery"]
+    before = MigrationLoader(connection).project_state([("results", "0001_initial"), ("tenants", "0002_queues")])
+    old, keys = before.apps.get_model, {"imp_key": b"sealed", "imp_secret": b"sealed"}
+
+    with inside(bakery.schema_name), transaction.atomic():
+        order = old("results", "Order").objects.create(mode="live", merchant_uid="order-1", created_at=NOON)
+        payment = {"status": "pending", "judgement": {}, "first_seen_at": NOON}
+        old("results", "Payment").objects.create(mode="live", order=order, **payment)
+        old("tenants", "MerchantMode").objects.filter(merchant_id=bakery.id).delete()
+        old("tenants", "MerchantMode").objects.create(mode="live", merchant_id=bakery.id)
+        old("tenants", "Credential").objects.create(mode="live", merchant_id=bakery.id, created_at=NOON, **keys)
+
+        written = (Order.objects.get().statements, Payment.objects.get().doubts, Credential.objects.get().pauses)
+        policy = MerchantMode.objects.get(merchant=bakery).confirm_policy
+        transaction.set_rollback(True)
+
+    assert (*written, policy) == ({}, 0, 0, "open")
