@@ -158,8 +158,10 @@ def _apply(
 ) -> None:
     """Judge, write the payment, and tell what is new. Both rows are locked."""
     if is_doubtful(payment, snapshot):
-        payment.doubts += 1
-        payment.save(update_fields=["doubts"])
+        if not is_doubted(payment, snapshot):
+            payment.doubts += 1
+            payment.judgement["doubted_at"] = snapshot.asked_at.isoformat()
+            payment.save(update_fields=["doubts", "judgement"])
         _owe_question(route, payment, due_at=at + DOUBT_WAIT)
         return
     others = list(order.payments.exclude(id=payment.id))
@@ -199,7 +201,13 @@ def resolution_of(payment: Payment) -> Resolution | None:
 
 def is_doubtful(payment: Payment, snapshot: Snapshot) -> bool:
     """Say whether an answer takes a cancellation back, which PortOne has to repeat before it is believed."""
-    return has_shrunk(payment, snapshot) and payment.doubts < DOUBTS
+    return has_shrunk(payment, snapshot) and (payment.doubts < DOUBTS or is_doubted(payment, snapshot))
+
+
+def is_doubted(payment: Payment, snapshot: Snapshot) -> bool:
+    """Say whether this answer, or a later one, was doubted already: applied once more, it is no repetition."""
+    doubted_at = payment.judgement.get("doubted_at")
+    return doubted_at is not None and snapshot.asked_at <= datetime.fromisoformat(doubted_at)
 
 
 def has_shrunk(payment: Payment, snapshot: Snapshot) -> bool:
