@@ -8,9 +8,9 @@ from django.db import connection, transaction
 from results import duties
 from results.models import Reconciliation
 from results.portone import seal_credential
-from results.report import report_shared_account
+from results.report import CONNECTED, report_shared_account
 from tenants.fields import new_id
-from tenants.models import Credential
+from tenants.models import AuditEntry, Credential
 from tenants.routing import Route, inside
 
 
@@ -36,6 +36,9 @@ def connect_account(
             with inside(route.schema):
                 Reconciliation.objects.filter(mode=route.mode).delete()
         credential.save()
+        AuditEntry.objects.create(
+            merchant_id=route.merchant_id, at=at, actor=actor, action=CONNECTED, subject=route.mode
+        )
         duties.wake(route.lane, at=at)
         others = {merchant: mode for merchant, mode in holders if merchant != route.merchant_id}
         if others and len(others) == len(holders):

@@ -14,8 +14,9 @@ from django.db.models import F
 
 from deploy.demo.mischief import Fault
 from deploy.demo.simulator.journal import Asked
+from results.connect import connect_account
 from results.core.claim import Claim
-from results.models import Notification, Verification
+from results.models import Event, Notification, Verification
 from results.receive import Arrival, Kind, record
 from tenants.models import Credential, Duty
 from tenants.routing import inside
@@ -145,12 +146,14 @@ def test_mended_keys_are_noticed_and_all_that_waited_is_told(bakery_is_refused: 
 def test_a_second_refusal_is_told_again(
     bakery_is_refused: Cast, run_worker: Work, do_jobs: Work, postbox: Postbox
 ) -> None:
-    """Keys that were mended and are refused later are reported anew, once."""
+    """Keys that were mended and are refused on another day are reported anew, once."""
     bakery = bakery_is_refused
     bakery.portone.faults.clear()
     pause_ends(bakery)
     run_worker(until=all_told(bakery, "order-0"))
 
+    with inside(bakery.merchant.schema_name):
+        Event.objects.update(created_at=F("created_at") - timedelta(days=1))
     is_refused(bakery)
     for order in ("order-1", "order-2"):
         pays(bakery, order)
@@ -159,6 +162,34 @@ def test_a_second_refusal_is_told_again(
 
     assert [event.type for event in bakery.published()] == [REFUSED, "payment.paid", REFUSED]
     assert len(postbox.letters) == 2
+
+
+def test_keys_that_flap_are_told_once_a_day(
+    bakery_is_refused: Cast, run_worker: Work, do_jobs: Work, postbox: Postbox
+) -> None:
+    """PortOne takes the keys for one question and refuses them for the next: the owners hear of it once a day."""
+    bakery = bakery_is_refused
+    for number in range(3):
+        bakery.portone.faults.clear()
+        pause_ends(bakery)
+        run_worker(until=all_told(bakery, f"order-{number}"))
+        is_refused(bakery)
+        pays(bakery, f"order-{number + 1}")
+        run_worker()
+    do_jobs()
+
+    assert keys_of(bakery).refused_at is not None
+    assert bakery.told() == [REFUSED, *["payment.paid"] * 3]
+    assert len(postbox.letters) == 1
+
+
+def test_other_keys_that_are_refused_too_are_told(bakery_is_refused: Cast, run_worker: Work) -> None:
+    """Keys that were entered after a refusal are reported when they are refused, on the same day too."""
+    bakery = bakery_is_refused
+    connect_account(bakery.route, imp_key=bakery.imp_key, imp_secret="mistyped", actor="tests", at=datetime.now(UTC))
+    run_worker(until=lambda: len(bakery.told()) == 2, seconds=10)
+
+    assert bakery.told() == [REFUSED, REFUSED]
 
 
 def test_what_met_silence_is_told_when_it_ends(bakery: Cast, run_worker: Work) -> None:
