@@ -33,12 +33,24 @@ def hear_tokens(route: Route, landings: Iterable[Claim], *, at: datetime) -> Non
 
     A token for another order than the landing names is left alone: the browser put together what does not belong so.
     """
-    carrying = [claim for claim in landings if claim.order_token]
-    keys = order_keys(route) if carrying else ()
-    for claim in carrying:
-        token = read_signed(route, claim.order_token or "", keys)
-        if token and claim.merchant_uid in (None, token.order):
-            keep_token_statement(route, token.order, Statement(token.money, at, until=token.expires_at), at=at)
+    carried = dict.fromkeys((claim.order_token, claim.merchant_uid) for claim in landings if claim.order_token)
+    if not carried:
+        return
+    keys = order_keys(route)
+    tokens = {text: read_signed(route, text, keys) for text in dict.fromkeys(text for text, _ in carried)}
+    said: dict[str, Statement] = {}
+    for text, named in carried:
+        token = tokens[text]
+        if token and named in (None, token.order):
+            statement = Statement(token.money, at, until=token.expires_at)
+            if replaces(statement, said.get(token.order)):
+                said[token.order] = statement
+    # Anybody can land again and again with one token: what says nothing new must not lock its order.
+    known = {order.merchant_uid: order for order in Order.objects.filter(mode=route.mode, merchant_uid__in=said)}
+    for merchant_uid, statement in said.items():
+        order = known.get(merchant_uid)
+        if order is None or replaces(statement, statement_of(order, Source.ORDER_TOKEN)):
+            keep_token_statement(route, merchant_uid, statement, at=at)
 
 
 def keep_token_statement(route: Route, merchant_uid: str, said: Statement, *, at: datetime) -> None:

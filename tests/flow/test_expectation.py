@@ -8,11 +8,15 @@ from typing import Any
 
 import httpx
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from deploy.demo.shop import Fault
 from deploy.demo.simulator.books import Prepared, View
 from deploy.demo.simulator.window import WindowRefused
+from results.core.claim import Claim
 from results.core.money import Money
+from results.hear import hear_tokens
 from results.models import Order
 from tenants.models import Duty, MerchantKey
 from tenants.onboarding import issue_keys
@@ -238,6 +242,19 @@ def test_an_old_token_does_not_bring_its_price_back(bakery: Cast, run_worker: Wo
     run_worker(until=lambda: bakery.told("order-1") != [])
 
     assert bakery.told("order-1") == ["payment.review.amount_mismatch"]
+
+
+def test_a_token_that_says_nothing_new_locks_nothing(bakery: Cast) -> None:
+    """Whoever lands again and again with one token makes us read it once, and lock its order no more."""
+    landings = [Claim(None, "order-1", order_token=bakery.signs())] * 50
+    with inside(bakery.merchant.schema_name):
+        hear_tokens(bakery.route, landings, at=datetime.now(UTC))
+
+        with CaptureQueriesContext(connection) as queries:
+            hear_tokens(bakery.route, landings, at=datetime.now(UTC))
+
+    assert len(queries) <= 3
+    assert not any("FOR UPDATE" in query["sql"] for query in queries)
 
 
 def test_a_landings_token_for_another_order_is_left_alone(bakery: Cast, run_worker: Work) -> None:
