@@ -8,9 +8,11 @@ from typing import Final
 from results import duties
 from results.ask import goes_alone
 from results.budget import Pause, Probe, allot, may_ask
-from results.claims import publish_waiting
+from results.claims import CLAIMS_A_MINUTE, Told, publish_waiting, read_waiting
 from results.core.budget import FLOOD, Budget, Plan, plan
+from results.core.claim import Claim
 from results.core.schedule import after_unknown
+from results.core.words import Cause
 from results.questions import Question, settle
 from tenants.models import Credential
 from tenants.routing import Route
@@ -70,8 +72,14 @@ def spare_refetches(route: Route, questions: list[Question], *, at: datetime) ->
 
 def tell_waiting(route: Route, questions: Sequence[Question], *, at: datetime) -> None:
     """Tell whoever asked to hear it that PortOne has not answered about a payment for a minute."""
+    waiting: dict[str, tuple[Claim, Cause]] = {}
     for question in questions:
         for reason in question.reasons:
-            note = reason.notification
-            if note and reason.claim and reason.is_vouched and at >= note.received_at + WAITS_LONG:
-                publish_waiting(route, reason.claim, cause=question.cause, at=at)
+            note, claim = reason.notification, reason.claim
+            if note and claim and claim.merchant_uid and reason.is_vouched and at >= note.received_at + WAITS_LONG:
+                waiting.setdefault(claim.merchant_uid, (claim, question.cause))
+    # An outage asks this of thousands every few seconds: most of them were told, and only few can be in a minute.
+    for order in read_waiting(route, waiting, at=at)[:CLAIMS_A_MINUTE]:
+        claim, cause = waiting[order]
+        if publish_waiting(route, claim, cause=cause, at=at) is Told.LATER:
+            return

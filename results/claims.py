@@ -4,11 +4,13 @@ PortOne sends no webhook for a failure, so this is how a merchant hears of a cus
 redirect; a claim therefore never stands against a verified state, and the first verified one replaces it.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 from django.db import connection, transaction
+from django.db.models import Exists, OuterRef
 
 from results.core.claim import Claim
 from results.core.expectation import Source
@@ -48,14 +50,24 @@ def publish_claim(route: Route, claim: Claim, *, at: datetime) -> Told:
     return Told.YES
 
 
-def publish_waiting(route: Route, claim: Claim, *, cause: Cause, at: datetime) -> None:
+def read_waiting(route: Route, names: Collection[str], *, at: datetime) -> list[str]:
+    """Return the orders among these that were not yet told to wait and may be, in the order given."""
+    if not names:
+        return []
+    seen = Payment.objects.filter(order=OuterRef("pk")).exclude(status=PaymentStatus.PENDING)
+    quiet = Order.objects.filter(~Exists(seen), mode=route.mode, waited_at=None, claimed_at=None)
+    expected = {one.merchant_uid for one in quiet.filter(merchant_uid__in=names) if is_expected(one, at=at)}
+    return [name for name in names if name in expected]
+
+
+def publish_waiting(route: Route, claim: Claim, *, cause: Cause, at: datetime) -> Told:
     """Tell that PortOne gives no answer about a registered, open order: once, and as few as claims."""
     with transaction.atomic():
         order = _lock_order(route, claim)
         if order is None or order.waited_at is not None or not may_tell_claim(order, at=at):
-            return
+            return Told.NO
         if _told_in_last_minute(route, at=at) >= CLAIMS_A_MINUTE:
-            return
+            return Told.LATER
         payment = _payment_of(order, claim, at=at)
         view = view_waiting(
             id=encode("pay", payment.id), version=payment.version + 1, first_seen_at=payment.first_seen_at
@@ -66,6 +78,7 @@ def publish_waiting(route: Route, claim: Claim, *, cause: Cause, at: datetime) -
         tell(route, order, payment, News(EventType.PENDING, view, cause), at=at)
         payment.save()
         order.save()
+    return Told.YES
 
 
 def report_claim(route: Route, note: Notification, type: EventType, reason: str, *, at: datetime) -> None:

@@ -1,5 +1,7 @@
 """What is to be asked? From duties to questions: each payment once, and nothing that is settled already."""
 
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -223,15 +225,21 @@ def count_answers(mode: str, reasons: Iterable[Reason], *, among: Sequence[str] 
     Tries are no measure of that: they also count the times when PortOne did not answer at all, or was not asked.
     """
     notes = {reason.duty.id: reason.notification for reason in reasons if reason.notification}
+    if not notes:
+        return {}
     imp_uids = {note.imp_uid for note in notes.values() if note.imp_uid}
     orders = {note.merchant_uid for note in notes.values() if note.merchant_uid}
     about = Q(imp_uid__in=imp_uids) | Q(imp_uid=None, merchant_uid__in=orders)
-    said = Verification.objects.filter(about, mode=mode, answer__in=among)
-    answers = list(said.values_list("imp_uid", "merchant_uid", "asked_at")) if notes else []
+    # Not everything that was ever said of an order: whoever lands on it all day makes that endless.
+    since = min(note.received_at for note in notes.values())
+    said = Verification.objects.filter(about, mode=mode, answer__in=among, asked_at__gte=since).order_by("asked_at")
+    moments: defaultdict[tuple[str | None, str | None], list[datetime]] = defaultdict(list)
+    for imp_uid, order, asked_at in said.values_list("imp_uid", "merchant_uid", "asked_at"):
+        moments[imp_uid, None if imp_uid else order].append(asked_at)
     return {
         duty: sum(
-            asked_at >= note.received_at and (imp_uid == note.imp_uid if imp_uid else order == note.merchant_uid)
-            for imp_uid, order, asked_at in answers
+            len(asked) - bisect_left(asked, note.received_at)
+            for asked in (moments[note.imp_uid, None], moments[None, note.merchant_uid])
         )
         for duty, note in notes.items()
     }
