@@ -1,7 +1,7 @@
 """What a flood of made-up webhooks costs, and that no real payment waits for it."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -21,7 +21,9 @@ SHOWN_AFTER = 6.0
 ORDERS = ("real-registered", "real-unregistered", "ahead-registered", "ahead-unregistered")
 
 
-def test_a_flood_of_forged_ids_costs_little_and_delays_nobody(quiet: Installation, bakery: Merchant) -> None:
+def test_a_flood_of_forged_ids_costs_little_and_delays_nobody(
+    quiet: Installation, bakery: Merchant, record_property: Callable[[str, object], None]
+) -> None:
     """10,000 forged ids in 10 s cost at most 200 calls; real payments among them are told within 5 s.
 
     A webhook that arrives before PortOne can answer for its payment is told within 20 s all the same.
@@ -46,10 +48,11 @@ def test_a_flood_of_forged_ids_costs_little_and_delays_nobody(quiet: Installatio
 
     calls = calls_of(bakery, since=began_at)
     after = {order: told_after(bakery, order, sent_at[order]) for order in ORDERS}
-    print(  # noqa: T201  the figures
+    record_property(
+        "figure",
         f"flood: {FORGED} forged in {flood.seconds:.1f} s, {len(calls)} PortOne calls"
         f" ({len(calls) / FORGED:.4f} for each forged POST), "
-        + ", ".join(f"{order} told after {seconds:.1f} s" for order, seconds in after.items())
+        + ", ".join(f"{order} told after {seconds:.1f} s" for order, seconds in after.items()),
     )
     assert flood.answers == {"200": FORGED}
     assert notifications(quiet, bakery) == FORGED + len(ORDERS)
