@@ -34,7 +34,7 @@ def hear_tokens(route: Route, landings: Iterable[Claim], *, at: datetime) -> Non
     A token for another order than the landing names is left alone: the browser put together what does not belong so.
     """
     carrying = [claim for claim in landings if claim.order_token]
-    keys = order_keys(route) if carrying else ()
+    keys = order_keys(route, at=at) if carrying else ()
     for claim in carrying:
         token = read_signed(route, claim.order_token or "", keys)
         if token and claim.merchant_uid in (None, token.order):
