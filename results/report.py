@@ -31,6 +31,11 @@ def report_refused_keys(route: Route, *, at: datetime) -> None:
         write_to_owners(Letter.CREDENTIALS_INVALID, merchant=route.merchant_id, mode=route.mode, at=at)
 
 
+def report_closed_window(route: Route, *, at: datetime) -> None:
+    """Tell a merchant's owners that a payment window could not open, which they alone can mend. Its event is told."""
+    write_to_owners(Letter.MERCHANT_CONFIGURATION, merchant=route.merchant_id, mode=route.mode, at=at)
+
+
 def report_shared_account(sharers: Iterable[tuple[UUID, str]], *, actor: str, at: datetime) -> None:
     """Tell each merchant and mode that another merchant holds keys of its PortOne account; not which one."""
     with transaction.atomic():
