@@ -20,11 +20,13 @@ from results.core.result import view_claim, view_waiting, written_time
 from results.core.words import Cause, EventType, PaymentStatus, Verified
 from results.expect import statement_of
 from results.models import Event, Notification, Order, Payment
+from results.report import report_closed_window
 from results.tell import News, announce, tell
 from tenants.routing import Route
 
 CLAIMS_A_MINUTE: Final = 10
 MINUTE: Final = timedelta(minutes=1)
+BETWEEN_LETTERS: Final = timedelta(minutes=10)
 
 
 class Told(StrEnum):
@@ -151,8 +153,19 @@ def _told_in_last_minute(route: Route, *, at: datetime) -> int:
     return claimed.count() + waited.count()
 
 
+def _was_closed_lately(route: Route, *, at: datetime) -> bool:
+    """Say whether a window that did not open was told in the last ten minutes: then its owners know.
+
+    To be asked in one's turn at this merchant's claims.
+    """
+    told = Event.objects.filter(mode=route.mode, type=EventType.NOT_STARTED)
+    return told.filter(order__claimed_at__gt=at - BETWEEN_LETTERS).exists()
+
+
 def _tell_claim(route: Route, order: Order, claim: Claim, failure: Failure, *, at: datetime) -> None:
-    payment = _payment_of(order, claim, at=at)
+    payment, type = _payment_of(order, claim, at=at), EventType(event_type_for(failure))
+    if type is EventType.NOT_STARTED and not _was_closed_lately(route, at=at):
+        report_closed_window(route, at=at)
     view = view_claim(
         failure,
         id=encode("pay", payment.id),
@@ -163,6 +176,6 @@ def _tell_claim(route: Route, order: Order, claim: Claim, failure: Failure, *, a
     payment.fingerprint = f"claimed|{failure.code}"
     order.claimed_at = at
     payment.save()
-    tell(route, order, payment, News(EventType(event_type_for(failure)), view, Cause.LANDING), at=at)
+    tell(route, order, payment, News(type, view, Cause.LANDING), at=at)
     payment.save()
     order.save()

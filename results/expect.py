@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import structlog
+from django.db.models import Q
 
 from results.core.classify import Expected
 from results.core.expectation import Expectation, Source, Statement, choose
@@ -29,8 +30,10 @@ def expectation_for(route: Route, order: Order, snapshot: Snapshot | None, *, se
     """
     own, started_at = None, seen_at
     if snapshot:
-        own = read_signed(route, snapshot.order_token, order_keys(route)) if snapshot.order_token else None
-        started_at = snapshot.started_at or snapshot.paid_at or snapshot.asked_at
+        started_at = snapshot.started_at or snapshot.paid_at or seen_at
+        if snapshot.order_token:
+            # What the payment began with stays said: a key that is retired later must not take back what was told.
+            own = read_signed(route, snapshot.order_token, order_keys(route, at=started_at))
     return choose(
         expected_of(order),
         own=own,
@@ -54,13 +57,12 @@ def statement_of(order: Order, source: Source) -> Statement | None:
     return Statement.from_json(order.statements.get(source))
 
 
-def order_keys(route: Route) -> Sequence[OrderKey]:
-    """Return the keys with which this merchant signs order tokens in this mode; raise SealingKeyMissing."""
+def order_keys(route: Route, *, at: datetime) -> Sequence[OrderKey]:
+    """Return the keys with which this merchant signed order tokens in this mode then; raise SealingKeyMissing."""
     vault = route.open_vault()
+    rows = MerchantKey.objects.filter(merchant=route.merchant_id, mode=route.mode, purpose=MerchantKey.Purpose.ORDER)
     keys = []
-    for row in MerchantKey.objects.filter(
-        merchant=route.merchant_id, mode=route.mode, purpose=MerchantKey.Purpose.ORDER, retired_at=None
-    ):
+    for row in rows.filter(Q(retired_at=None) | Q(retired_at__gt=at)):
         try:
             key = vault.open(bytes(row.sealed), table="tenants_merchantkey", field="sealed", row=row.id).decode()
         except SealBroken as error:  # one broken key must not close the others

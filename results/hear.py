@@ -36,7 +36,7 @@ def hear_tokens(route: Route, landings: Iterable[Claim], *, at: datetime) -> Non
     carried = dict.fromkeys((claim.order_token, claim.merchant_uid) for claim in landings if claim.order_token)
     if not carried:
         return
-    keys = order_keys(route)
+    keys = order_keys(route, at=at)
     tokens = {text: read_signed(route, text, keys) for text in dict.fromkeys(text for text, _ in carried)}
     said: dict[str, Statement] = {}
     for text, named in carried:

@@ -251,6 +251,7 @@ def surroundings(
         was_paid=payment.told_status == PaymentStatus.PAID or payment.told_type == EventType.DEPOSIT_REVERSED,
         has_shrunk=has_shrunk(payment, snapshot),
         accepted=frozenset((payment.resolution or {}).get("accepted", ())),
+        account_open=owned.is_open,
     )
 
 

@@ -46,6 +46,11 @@ def _is_reported(route: Route, *, at: datetime) -> bool:
     return reports.filter(created_at__gt=since).exists()
 
 
+def report_closed_window(route: Route, *, at: datetime) -> None:
+    """Tell a merchant's owners that a payment window could not open, which they alone can mend. Its event is told."""
+    write_to_owners(Letter.MERCHANT_CONFIGURATION, merchant=route.merchant_id, mode=route.mode, at=at)
+
+
 def report_shared_account(sharers: Iterable[tuple[UUID, str]], *, actor: str, at: datetime) -> None:
     """Tell each merchant and mode that another merchant holds keys of its PortOne account; not which one."""
     with transaction.atomic():

@@ -32,6 +32,7 @@ class Letter(StrEnum):
 
     CREDENTIALS_INVALID = "credentials_invalid"
     ACCOUNT_SHARED = "account_shared"
+    MERCHANT_CONFIGURATION = "merchant_configuration"
 
 
 class MailServerUnavailable(Exception):

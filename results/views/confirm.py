@@ -90,7 +90,7 @@ def read_expected(
 
 def read_token(route: Route, claim: Claim, *, at: datetime) -> Expected | None:
     """Return what the merchant's server signed for this order, if that still holds."""
-    token = read_signed(route, claim.order_token or "", order_keys(route))
+    token = read_signed(route, claim.order_token or "", order_keys(route, at=at))
     if token is None or token.order != claim.merchant_uid or not valid_for(token, at):
         return None
     return Expected(token.money, Source.ORDER_TOKEN, at)

@@ -1,6 +1,7 @@
 """A redirect's own words: told only when the claimed order itself was asked about, once, and not many a minute."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -8,9 +9,11 @@ from deploy.demo.shop import Fault
 from results.models import Order
 from tenants.routing import inside
 from tests.factories import Cast
+from tests.postbox import Postbox
 
 Work = Callable[..., None]
 CLOSED = "사용자가 결제를 취소하였습니다"
+NOT_OPENED = "결제창 호출에 실패하였습니다"
 
 
 def orders_asked(cast: Cast) -> int:
@@ -66,6 +69,43 @@ def test_ten_claims_a_minute_at_most(bakery: Cast, run_worker: Work) -> None:
     assert len(bakery.published()) == 10
     with inside(bakery.merchant.schema_name):
         assert Order.objects.exclude(claimed_at=None).count() == 10
+
+
+def gives_up(cast: Cast, run_worker: Work, order: str, words: str) -> None:
+    """Let a customer come back from a registered order with an error, and the shop hear of it."""
+    cast.expects(order)
+    cast.lands(merchant_uid=order, imp_success="false", error_msg=words)
+    run_worker(until=lambda: cast.told(order) != [])
+
+
+def test_owners_read_of_a_window_that_does_not_open(
+    bakery: Cast, run_worker: Work, do_jobs: Callable[[], None], postbox: Postbox
+) -> None:
+    """The shop's own settings are for its owners to mend: one letter, and another when ten minutes have gone by."""
+    gives_up(bakery, run_worker, "order-1", NOT_OPENED)
+    gives_up(bakery, run_worker, "order-2", NOT_OPENED)
+    do_jobs()
+    at_first = len(postbox.letters)
+    with inside(bakery.merchant.schema_name):
+        Order.objects.update(claimed_at=datetime.now(UTC) - timedelta(minutes=11))
+    gives_up(bakery, run_worker, "order-3", NOT_OPENED)
+    do_jobs()
+
+    assert bakery.told() == ["payment.not_started"] * 3
+    assert (at_first, len(postbox.letters)) == (1, 2)
+    assert {letter["To"] for letter in postbox.letters} == {"owner@bakery.example"}
+
+
+def test_owners_read_nothing_of_a_customer_who_gave_up(
+    bakery: Cast, run_worker: Work, do_jobs: Callable[[], None], postbox: Postbox
+) -> None:
+    """Whoever closed the window or had no money left is no fault of the shop's settings."""
+    gives_up(bakery, run_worker, "order-1", CLOSED)
+    gives_up(bakery, run_worker, "order-2", "잔액부족")
+    do_jobs()
+
+    assert bakery.told() == ["payment.abandoned", "payment.declined"]
+    assert postbox.letters == []
 
 
 @pytest.mark.parametrize("silence", [503, 401])

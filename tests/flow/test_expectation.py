@@ -17,7 +17,7 @@ from deploy.demo.simulator.window import WindowRefused
 from results.core.claim import Claim
 from results.core.money import Money
 from results.hear import hear_tokens
-from results.models import Order
+from results.models import Order, Payment
 from tenants.models import Duty, MerchantKey
 from tenants.onboarding import issue_keys
 from tenants.routing import inside
@@ -216,6 +216,41 @@ def test_a_token_that_is_not_ours_says_nothing(
     assert bakery.order("order-1").statements == {}
 
 
+def retire_key(kid: str, *, ago: timedelta) -> None:
+    MerchantKey.objects.filter(purpose="order", kid=kid).update(retired_at=datetime.now(UTC) - ago)
+
+
+def test_what_a_key_vouched_for_outlives_it(bakery: Cast, run_worker: Work) -> None:
+    """A payment that began before its token's key was retired stays matched, whatever becomes of it."""
+    imp_uid = pays(bakery, custom_data=carried(bakery.signs()))
+    bakery.portone.amend(imp_uid, started_at=int(datetime.now(UTC).timestamp()) - 60)
+    run_worker()
+    retire_key("ok_1", ago=timedelta(seconds=30))
+
+    bakery.portone.cancel(imp_uid, amount=100, webhook=False)
+    bakery.is_called_about(imp_uid, "order-1", "cancelled")
+    run_worker(until=lambda: len(bakery.told("order-1")) == 2)
+
+    assert [verified(event) for event in bakery.events("order-1")] == ["matched", "matched"]
+
+
+def test_a_payment_without_a_start_began_when_it_was_seen(bakery: Cast, run_worker: Work) -> None:
+    """Its token counts if it held when we first heard of the payment, not when PortOne was last asked."""
+    token = bakery.signs(ends=timedelta(minutes=-5))
+    imp_uid = bakery.opens_window("order-1", pay_method="vbank", custom_data=carried(token))
+    bakery.portone.amend(imp_uid, started_at=0)
+    bakery.is_called_about(imp_uid, "order-1", "ready")
+    run_worker()
+    with inside(bakery.merchant.schema_name):
+        Payment.objects.update(first_seen_at=datetime.now(UTC) - timedelta(hours=1))
+
+    bakery.portone.issue_account(imp_uid, webhook=False)
+    bakery.is_called_about(imp_uid, "order-1", "ready")
+    run_worker(until=lambda: bakery.told("order-1") != [])
+
+    assert [verified(event) for event in bakery.events("order-1")] == ["matched"]
+
+
 def test_two_order_keys_live_at_once(bakery: Cast, run_worker: Work) -> None:
     """While a shop changes its key, tokens of the old and of the new one count; of a retired one no more."""
     newer = issue_keys(bakery.merchant, bakery.mode, actor="tests", at=datetime.now(UTC)).order_key
@@ -223,7 +258,7 @@ def test_two_order_keys_live_at_once(bakery: Cast, run_worker: Work) -> None:
     pays(bakery, order="order-1", custom_data=carried(bakery.signs("order-1")))
     pays(bakery, order="order-2", custom_data=carried(bakery.signs("order-2", key=newer, kid="ok_2")))
     run_worker()
-    MerchantKey.objects.filter(purpose="order", kid="ok_1").update(retired_at=datetime.now(UTC))
+    retire_key("ok_1", ago=timedelta(seconds=2))
     pays(bakery, order="order-3", custom_data=carried(bakery.signs("order-3")))
     run_worker()
 

@@ -139,6 +139,21 @@ def test_in_a_shared_account_only_a_registered_order_gives_a_right(
     assert owners() == []
 
 
+def test_the_account_is_not_checked_before_it_is_decided_whose_it_is(
+    bakery: Cast, florist: Cast, run_worker: Work
+) -> None:
+    """That PortOne answered to my keys says nothing while a neighbour's keys would be answered as well."""
+    imp_uid = pays(bakery, "order-1")
+    florist.is_called_about(imp_uid, "order-1")
+    run_worker()
+
+    florist.expects("order-1")
+    run_worker(until=lambda: len(florist.told()) == 2)
+
+    checks = [event["data"]["payment"]["verification"]["checks"]["account"] for event in florist.events()]
+    assert checks == ["skipped", "pass"]
+
+
 @pytest.mark.parametrize("carried", [True, False])
 def test_in_a_shared_account_a_token_gives_no_right(
     bakery: Cast, florist: Cast, run_worker: Work, carried: bool
