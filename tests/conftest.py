@@ -48,8 +48,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupSchedul
     return GroupScheduling(config, log) if config.getoption("dist") == "loadgroup" else None
 
 
+@pytest.fixture
+def note(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Note a figure that a test measured; all of them are printed at the end."""
+    return lambda text: record_property("figure", text)
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print what tests measured: `record_property("figure", …)` reaches here also from other processes."""
+    """Print what tests measured, in whatever process."""
     reports = [report for some in terminalreporter.stats.values() for report in some]
     noted = [pair for report in reports for pair in getattr(report, "user_properties", ())]
     if figures := dict.fromkeys(value for name, value in noted if name == "figure"):

@@ -22,7 +22,7 @@ ORDERS = ("real-registered", "real-unregistered", "ahead-registered", "ahead-unr
 
 
 def test_a_flood_of_forged_ids_costs_little_and_delays_nobody(
-    quiet: Installation, bakery: Merchant, record_property: Callable[[str, object], None]
+    quiet: Installation, bakery: Merchant, note: Callable[[str], None]
 ) -> None:
     """10,000 forged ids in 10 s cost at most 200 calls; real payments among them are told within 5 s.
 
@@ -48,11 +48,10 @@ def test_a_flood_of_forged_ids_costs_little_and_delays_nobody(
 
     calls = calls_of(bakery, since=began_at)
     after = {order: told_after(bakery, order, sent_at[order]) for order in ORDERS}
-    record_property(
-        "figure",
+    note(
         f"flood: {FORGED} forged in {flood.seconds:.1f} s, {len(calls)} PortOne calls"
         f" ({len(calls) / FORGED:.4f} for each forged POST), "
-        + ", ".join(f"{order} told after {seconds:.1f} s" for order, seconds in after.items()),
+        + ", ".join(f"{order} told after {seconds:.1f} s" for order, seconds in after.items())
     )
     assert flood.answers == {"200": FORGED}
     assert notifications(quiet, bakery) == FORGED + len(ORDERS)

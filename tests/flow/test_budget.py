@@ -24,6 +24,7 @@ from tests.factories import Cast
 from tests.postbox import Postbox
 
 Work = Callable[..., None]
+Note = Callable[[str], None]
 
 REFUSED = "account.credentials_invalid"
 FIRST_FORGED = 700_000_000_000
@@ -243,7 +244,9 @@ def test_orders_are_not_announced_while_asking_pauses(bakery_is_refused: Cast, r
     [Fault(kind="hang"), Fault(kind="status", status=401), Fault(kind="status", status=429)],
     ids=["silent", "refused", "busy"],
 )
-def test_a_merchant_in_trouble_delays_no_other(bakery: Cast, florist: Cast, run_worker: Work, trouble: Fault) -> None:
+def test_a_merchant_in_trouble_delays_no_other(
+    bakery: Cast, florist: Cast, run_worker: Work, note: Note, trouble: Fault
+) -> None:
     """While the bakery's PortOne hangs, refuses or is busy under 500 arrivals, the florist is told within 2 s."""
     bakery.portone.faults.add(Fault(kind=trouble.kind, status=trouble.status, who=bakery.imp_key))
     is_flooded(bakery, 500)
@@ -258,7 +261,7 @@ def test_a_merchant_in_trouble_delays_no_other(bakery: Cast, florist: Cast, run_
         run_worker(until=all_told(florist, "order-1"))
     took = told_after(florist, sent_at[0])
 
-    print(f"beside 500 arrivals with {trouble.kind} {trouble.status}: told after {took:.2f} s")  # noqa: T201
+    note(f"beside 500 arrivals with {trouble.kind} {trouble.status}: told after {took:.2f} s")
     assert took < 2
     assert florist.told() == ["payment.paid"]
     assert bakery.told() in ([], [REFUSED])
@@ -291,7 +294,7 @@ def busiest(asked: list[Asked], *, seconds: float) -> int:
     return max(sum(since <= at < since + timedelta(seconds=seconds) for at in times) for since in times)
 
 
-def test_a_flood_in_test_mode_keeps_to_the_budget(test_bakery: Cast, run_worker: Work) -> None:
+def test_a_flood_in_test_mode_keeps_to_the_budget(test_bakery: Cast, run_worker: Work, note: Note) -> None:
     """Where each question is a call of its own, 500 forged ids keep to the budget, and a real one overtakes them."""
     ends, sent_at = time.monotonic() + 10, []
 
@@ -306,7 +309,7 @@ def test_a_flood_in_test_mode_keeps_to_the_budget(test_bakery: Cast, run_worker:
     took = told_after(test_bakery, sent_at[0])
 
     asked = calls(test_bakery)
-    print(  # noqa: T201
+    note(
         f"test mode: told after {took:.2f} s, {len(asked)} calls,"
         f" at most {busiest(asked, seconds=1)} in a second and {busiest(asked, seconds=5)} in five"
     )
@@ -317,7 +320,7 @@ def test_a_flood_in_test_mode_keeps_to_the_budget(test_bakery: Cast, run_worker:
         assert busiest(asked, seconds=seconds) <= 15 * (seconds + 1)
 
 
-def test_a_flood_that_names_a_registered_order_costs_little(bakery: Cast, run_worker: Work) -> None:
+def test_a_flood_that_names_a_registered_order_costs_little(bakery: Cast, run_worker: Work, note: Note) -> None:
     """600 forged ids for one registered order cost few calls and no looks at test payments; a real one is told."""
     bakery.expects("order-0")
     ends, sent_at = time.monotonic() + 12, []
@@ -334,7 +337,7 @@ def test_a_flood_that_names_a_registered_order_costs_little(bakery: Cast, run_wo
     took = told_after(bakery, sent_at[0])
 
     asked = calls(bakery)
-    print(f"600 forged for a registered order: told after {took:.2f} s, {len(asked)} calls")  # noqa: T201
+    note(f"600 forged for a registered order: told after {took:.2f} s, {len(asked)} calls")
     assert took < 5
     assert bakery.told() == ["payment.paid"]
     assert len(asked) <= 55
