@@ -66,6 +66,11 @@ def goes_alone(question: Question, *, livemode: bool) -> bool:
     return question.imp_uid is None or question.last_look or not livemode
 
 
+def calls_alone(question: Question, *, livemode: bool) -> int:
+    """Return how many calls a question may take of its own: a last look is a second one; 0 for a place among others."""
+    return goes_alone(question, livemode=livemode) + question.last_look
+
+
 async def ask(portone: PortOne, threads: Threads, round_: Round) -> tuple[list[Answered], list[Question]]:
     """Ask PortOne; return the answers, and the questions whose turn came too late for their lease.
 

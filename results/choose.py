@@ -6,14 +6,14 @@ from functools import partial
 from typing import Final
 
 from results import duties
-from results.ask import goes_alone
+from results.ask import calls_alone
 from results.budget import Pause, Probe, allot, may_ask
 from results.claims import CLAIMS_A_MINUTE, Told, publish_waiting, read_waiting
 from results.core.budget import FLOOD, Budget, Plan, plan
 from results.core.claim import Claim
 from results.core.schedule import after_unknown
 from results.core.words import Cause
-from results.questions import Question, settle
+from results.questions import Question, read_unknown, settle
 from tenants.models import Credential
 from tenants.routing import Route
 
@@ -46,7 +46,7 @@ def plan_questions(route: Route, questions: Sequence[Question], allowed: float) 
     return plan(
         questions,
         allowed=allowed,
-        goes_alone=lambda question: goes_alone(question, livemode=route.livemode),
+        calls_alone=lambda question: calls_alone(question, livemode=route.livemode),
         is_vouched=lambda question: question.is_vouched,
     )
 
@@ -56,12 +56,17 @@ def put_off(questions: Sequence[Question], until: datetime) -> None:
 
 
 def spare_refetches(route: Route, questions: list[Question], *, at: datetime) -> list[Question]:
-    """In a flood of made-up ids, let one early sweep stand for asking again about each that nobody speaks for.
+    """In a flood of made-up ids, let one early sweep stand for asking again about each that PortOne does not know.
 
-    A payment that comes into being late is in PortOne's list, which shows a thousand for the price of one call.
+    A payment that comes into being late is in PortOne's list, which shows a thousand for the price of one call. A
+    registered order that they name speaks for none of them: whoever floods may have one of their own.
     """
-    spared = [one for one in questions if one.asked_before and one.imp_uid and not one.is_vouched and not one.last_look]
-    if not (spared and route.livemode and duties.is_crowded(route.lane, more_than=FLOOD)):
+    tired = [one for one in questions if one.asked_before and one.imp_uid and not one.last_look]
+    if not (tired and route.livemode and duties.is_crowded(route.lane, more_than=FLOOD)):
+        return questions
+    unknown = read_unknown(route.mode, [one.imp_uid or "" for one in tired])
+    spared = [one for one in tired if one.imp_uid in unknown and not any(reason.payment for reason in one.reasons)]
+    if not spared:
         return questions
     waits = [(reason, after_unknown(reason.duty.tries)) for one in spared for reason in one.reasons]
     settle([reason for reason, wait in waits if wait is None], at=at)

@@ -88,8 +88,8 @@ async def take(
 
 
 def is_crowded(lane: UUID, *, more_than: int) -> bool:
-    """Say whether more notifications than that wait in a lane of which nothing speaks for one."""
-    waiting = Duty.objects.filter(kind=Duty.Kind.VERIFY, lane=lane)
+    """Say whether more notifications than that wait in a lane, whatever speaks for them: it is one order soon made."""
+    waiting = Duty.objects.filter(kind__in=(Duty.Kind.VERIFY, Duty.Kind.VOUCHED), lane=lane)
     return len(waiting.values_list("id")[: more_than + 1]) > more_than
 
 

@@ -121,7 +121,7 @@ def load(route: Route, taken: Sequence[Taken], *, at: datetime) -> tuple[Access,
 
 def plan_announcements(due: Sequence[Taken], allowed: float) -> Plan[Taken]:
     """Leave a third of the budget to questions; an amount that PortOne knows already takes a second call."""
-    return plan(due, allowed=allowed, goes_alone=lambda duty: True, is_vouched=lambda duty: False)
+    return plan(due, allowed=allowed, calls_alone=lambda duty: 1, is_vouched=lambda duty: False)
 
 
 def is_payable(order: Order, *, at: datetime) -> bool:

@@ -2,13 +2,13 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.conf import settings
-from django.db.models import Max, Q
+from django.db.models import Count, Max, Q
 
 from results import duties
 from results.claims import may_tell_claim, report_claim
@@ -23,6 +23,8 @@ from tenants.routing import Route
 
 FOUND, UNKNOWN = Verification.Answer.FOUND, Verification.Answer.UNKNOWN
 LAST_LOOK: Final = 2  # times unknown: the second refetch is at hand, and if that finds nothing, the last look follows
+FEW_IDS: Final = 5  # payments that one customer may try to make for an order
+LATELY: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ def gather(route: Route, reasons: Sequence[Reason], *, at: datetime) -> list[Que
     settle(settled, at=at)
     duties.put_off(later)
     if route.livemode:
-        mark_last_looks(route.mode, questions.values())
+        mark_last_looks(route.mode, questions.values(), at=at)
     return sorted(questions.values(), key=lambda question: question.rank)
 
 
@@ -245,8 +247,11 @@ def count_answers(mode: str, reasons: Iterable[Reason], *, among: Sequence[str] 
     }
 
 
-def mark_last_looks(mode: str, questions: Iterable[Question]) -> None:
-    """Mark the questions that may look once among test payments: long unknown, and for a registered order."""
+def mark_last_looks(mode: str, questions: Iterable[Question], *, at: datetime) -> None:
+    """Mark the questions that may look once among test payments: long unknown, and for a registered order.
+
+    Each look is two calls, so no order gets them for which more ids were named than a customer's few tries.
+    """
     about = [question for question in questions if question.imp_uid]
     unknown = count_answers(mode, (reason for question in about for reason in question.reasons), among=(UNKNOWN,))
     tired = [
@@ -258,8 +263,23 @@ def mark_last_looks(mode: str, questions: Iterable[Question]) -> None:
     if tired:
         orders = Order.objects.filter(mode=mode, merchant_uid__in={order for order, _ in tired})
         registered = set(orders.exclude(registered_at=None).values_list("merchant_uid", flat=True))
+        worth_it = registered - read_crowded_orders(mode, registered, since=at - LATELY)
         for order, question in tired:
-            question.last_look = question.last_look or order in registered
+            question.last_look = question.last_look or order in worth_it
+
+
+def read_crowded_orders(mode: str, orders: Collection[str], *, since: datetime) -> set[str]:
+    """Return the orders for which more payments were named since then than a customer tries to make."""
+    named = Notification.objects.filter(mode=mode, merchant_uid__in=orders, received_at__gt=since).order_by()
+    counts = named.values("merchant_uid").annotate(ids=Count("imp_uid", distinct=True))
+    return {row["merchant_uid"] or "" for row in counts.filter(ids__gt=FEW_IDS)}
+
+
+def read_unknown(mode: str, imp_uids: Collection[str]) -> set[str]:
+    """Return the payments of which PortOne said that it knows none, and never anything else."""
+    said = Verification.objects.filter(mode=mode, imp_uid__in=imp_uids, answer__in=(FOUND, UNKNOWN))
+    answers = set(said.values_list("imp_uid", "answer").distinct())
+    return {imp_uid for imp_uid in imp_uids if answers & {(imp_uid, FOUND), (imp_uid, UNKNOWN)} == {(imp_uid, UNKNOWN)}}
 
 
 def settle(reasons: Sequence[Reason], *, at: datetime) -> None:

@@ -65,15 +65,18 @@ class Plan(Generic[Q]):
 
 
 def plan(
-    questions: Sequence[Q], *, allowed: float, goes_alone: Callable[[Q], bool], is_vouched: Callable[[Q], bool]
+    questions: Sequence[Q], *, allowed: float, calls_alone: Callable[[Q], int], is_vouched: Callable[[Q], bool]
 ) -> Plan[Q]:
-    """Choose from questions in their order of preference; up to a hundred that can go together are one call."""
+    """Choose from questions in their order of preference.
+
+    `calls_alone` is how many calls a question takes of its own; up to a hundred of those that take none are one call.
+    """
     asked: list[Q] = []
     cost, room = 0.0, 0
     for number, question in enumerate(questions):
-        alone = goes_alone(question)
+        alone = calls_alone(question)
         if alone or not room:
-            price = 1.0 if is_vouched(question) else UNVOUCHED_COST
+            price = max(alone, 1) * (1.0 if is_vouched(question) else UNVOUCHED_COST)
             if cost + price > allowed:
                 return Plan(tuple(asked), tuple(questions[number:]), cost)
             cost += price

@@ -17,12 +17,12 @@ class Asked:
     """A question as far as the budget is concerned."""
 
     number: int = 0
-    alone: bool = True
+    alone: int = 1
     vouched: bool = False
 
 
 def chosen(questions: list[Asked], *, allowed: float) -> Plan[Asked]:
-    return plan(questions, allowed=allowed, goes_alone=lambda one: one.alone, is_vouched=lambda one: one.vouched)
+    return plan(questions, allowed=allowed, calls_alone=lambda one: one.alone, is_vouched=lambda one: one.vouched)
 
 
 @given(
@@ -70,13 +70,14 @@ def test_after_a_429_fewer_are_asked_for_a_while() -> None:
 
 
 def test_a_hundred_that_can_go_together_are_one_call() -> None:
-    """Questions that go together cost one call for each hundred begun; those that go alone cost one each."""
-    together = [Asked(number, alone=False, vouched=True) for number in range(2 * BATCH + 1)]
+    """Questions that go together cost one call for each hundred begun; those that go alone cost what they take."""
+    together = [Asked(number, alone=0, vouched=True) for number in range(2 * BATCH + 1)]
     alone = [Asked(number, vouched=True) for number in range(5)]
 
     assert chosen(together, allowed=99).cost == 3
     assert chosen(alone, allowed=99).cost == 5
     assert chosen([alone[0], together[0], alone[1], together[1]], allowed=99).cost == 3
+    assert chosen([Asked(0, alone=2, vouched=True), Asked(1, alone=2)], allowed=99).cost == 5
     assert len(chosen(together, allowed=2).asked) == 2 * BATCH
 
 
