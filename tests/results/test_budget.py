@@ -162,7 +162,7 @@ def test_two_workers_do_not_spend_the_same_calls(bakery: Cast) -> None:
 
 
 def ten_questions(allowed: float) -> Plan[int]:
-    return plan(range(10), allowed=allowed, goes_alone=lambda _: True, is_vouched=lambda _: True)
+    return plan(range(10), allowed=allowed, calls_alone=lambda _: 1, is_vouched=lambda _: True)
 
 
 def test_calls_made_outside_a_plan_count_too(bakery: Cast) -> None:
