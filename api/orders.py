@@ -14,10 +14,11 @@ from pydantic import AwareDatetime, ConfigDict, Field, StrictInt, field_validato
 
 from api.errors import Problem
 from results.core.claim import MERCHANT_UID_LENGTH, UNPRINTABLE, is_askable
+from results.core.classify import Expected
 from results.core.money import MAX_MINOR, Money, exponent_of
 from results.core.result import written_time
 from results.core.return_url import BadReturnUrl, matches, normalise_return_url
-from results.expect import expected_of
+from results.expect import expected_of, price_of
 from results.models import Order
 from results.publish import PriceIsSettled, register_order
 from tenants.routing import Route, inside
@@ -84,9 +85,10 @@ def get(request: HttpRequest, order_id: Annotated[str, Path()]) -> dict[str, Any
     route = route_of(request)
     with inside(route.schema):
         order = Order.objects.filter(mode=route.mode, merchant_uid=order_id).first()
-    if order is None:
-        raise Problem(404, "order_not_found", "There is no such order in this mode; register it with PUT.")
-    return show(route, order)
+        if order is None:
+            raise Problem(404, "order_not_found", "There is no such order in this mode; register it with PUT.")
+        newest = order.payments.exclude(snapshot=None).order_by("-first_seen_at").first()
+        return show(route, order, price_of(route, order, newest))
 
 
 def route_of(request: HttpRequest) -> Route:
@@ -111,7 +113,7 @@ def register(route: Route, order_id: str, payload: OrderIn) -> dict[str, Any]:
             )
     except PriceIsSettled as error:
         raise Problem(409, "order_already_paid", f"amount: {error}.", field="amount") from error
-    return show(route, order)
+    return show(route, order, expected_of(order))
 
 
 def check_id(order_id: str) -> str:
@@ -136,9 +138,8 @@ def check_return_url(route: Route, url: str | None) -> str:
     return found
 
 
-def show(route: Route, order: Order) -> dict[str, Any]:
+def show(route: Route, order: Order, expected: Expected | None) -> dict[str, Any]:
     """Return an order in the words of the events."""
-    expected = expected_of(order)
     money = expected.money if expected else None
     return {
         "object": "order",
@@ -150,10 +151,10 @@ def show(route: Route, order: Order) -> dict[str, Any]:
             "amount": money.amount,
             "currency": money.currency,
             "exponent": money.exponent,
-            "source": order.expected_source,
-            "registered_at": written_time(order.registered_at),
+            "source": expected.source,
+            "registered_at": written_time(expected.registered_at),
         }
-        if money
+        if expected and money
         else None,
         "expires_at": written_time(order.expires_at),
         "name": order.name,

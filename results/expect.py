@@ -15,7 +15,7 @@ from results.core.ids import encode
 from results.core.money import Money
 from results.core.order_token import BadToken, OrderKey, OrderToken, read_token
 from results.core.snapshot import Snapshot
-from results.models import Order
+from results.models import Order, Payment
 from tenants.encryption import SealBroken
 from tenants.models import MerchantKey
 from tenants.routing import Route
@@ -43,6 +43,19 @@ def expectation_for(route: Route, order: Order, snapshot: Snapshot | None, *, se
         started_at=started_at,
         seen_at=seen_at,
     )
+
+
+def price_of(route: Route, order: Order, payment: Payment | None) -> Expected | None:
+    """Return what an order is expected to cost: registered, or else what a payment of it is compared with.
+
+    Raises SealingKeyMissing when that payment carries a token and the merchant's keys cannot be opened.
+    """
+    if registered := expected_of(order):
+        return registered
+    if payment is None or payment.snapshot is None:
+        return expectation_for(route, order, None, seen_at=order.created_at).expected
+    snapshot = Snapshot.from_json(payment.snapshot)
+    return expectation_for(route, order, snapshot, seen_at=payment.first_seen_at).expected
 
 
 def expected_of(order: Order) -> Expected | None:

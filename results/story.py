@@ -16,7 +16,6 @@ from django.db.models import Q
 from results.core.claim import IMP_UID, UNPRINTABLE, Claim
 from results.core.classify import Amounts, Checks, Mismatch
 from results.core.ids import decode, encode
-from results.core.money import Money
 from results.core.result import Previous, Resolution
 from results.core.snapshot import Snapshot
 from results.core.story import (
@@ -32,6 +31,7 @@ from results.core.story import (
     Story,
 )
 from results.core.words import Check, PaymentStatus
+from results.expect import price_of
 from results.models import Attempt, Delivery, Event, Notification, Order, Payment, Verification
 from tenants.models import Duty
 from tenants.routing import Route
@@ -86,7 +86,7 @@ def tell_story(route: Route, id: str, *, at: datetime) -> Story | None:
         merchant=encode("mer", route.merchant_id),
         merchant_name=route.name,
         mode=route.mode,
-        order=_order(subject.order) if subject.order else None,
+        order=_order(route, subject.order, subject.payments) if subject.order else None,
         payments=tuple(map(_payment, subject.payments)),
         arrivals=tuple(map(_arrival, rows["arrivals"])),
         questions=tuple(map(_question, rows["questions"])),
@@ -145,14 +145,14 @@ def read_duties(route: Route, rows: Sequence[Payment | Notification | Delivery])
     return list(duties.order_by("due_at", "id"))
 
 
-def _order(order: Order) -> OrderPart:
-    amount, exponent = order.expected_amount, order.expected_exponent
+def _order(route: Route, order: Order, payments: Sequence[Payment]) -> OrderPart:
+    expected = price_of(route, order, payments[-1] if payments else None)
     return OrderPart(
         id=order.merchant_uid,
         status=order.status,
         flags=tuple(order.flags),
-        expected=Money(amount, order.expected_currency, exponent or 0) if amount is not None else None,
-        source=order.expected_source,
+        expected=expected.money if expected else None,
+        source=expected.source if expected else "",
         registered_at=order.registered_at,
         expires_at=order.expires_at,
         events=order.sequence,

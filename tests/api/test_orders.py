@@ -1,5 +1,6 @@
 """What a merchant's server says before the payment window opens."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -49,6 +50,18 @@ def test_a_registered_order_matches_its_payment(bakery: Cast, run_worker: Work) 
     (event,) = bakery.events("order-1")
     assert event["data"]["payment"]["verification"]["result"] == "matched"
     assert event["data"]["payment"]["metadata"] == {"cart": "c-1"}
+
+
+def test_an_order_that_was_only_signed_shows_its_amount(bakery: Cast, run_worker: Work) -> None:
+    """GET names what the payment was compared with, as its event does."""
+    imp_uid = bakery.opens_window("order-1", custom_data=json.dumps({"pw_order": bakery.signs()}))
+    bakery.portone.approve(imp_uid, webhook=False)
+    bakery.is_called_about(imp_uid, "order-1")
+    run_worker()
+
+    [event] = bakery.events("order-1")
+    assert call(bakery, "GET", "/order-1").json()["expected"] == event["data"]["order"]["expected"]
+    assert event["data"]["order"]["expected"]["source"] == "order_token"
 
 
 def test_the_same_again_changes_nothing(bakery: Cast) -> None:

@@ -87,6 +87,18 @@ def test_a_forged_amount_is_explained(bakery: Cast, run_worker: Work) -> None:
     assert "because the amount is not what was expected" in told
 
 
+def test_what_a_token_says_is_told_as_expected(bakery: Cast, run_worker: Work) -> None:
+    """An order that nobody registered shows the amount that its payment was compared with, and who said it."""
+    imp_uid = bakery.opens_window("order-1", custom_data=json.dumps({"pw_order": bakery.signs()}))
+    bakery.portone.approve(imp_uid, webhook=False)
+    bakery.is_called_about(imp_uid, "order-1")
+    run_worker()
+
+    told = " ".join(explain(bakery, "order-1", "--mode=live").split())
+
+    assert "Order order-1: now paid; ₩64,900 expected [order_token]" in told
+
+
 def test_a_failed_try_says_when_the_next_is(bakery: Cast, run_worker: Work) -> None:
     """Of a delivery that failed, the try's answer and the time of the next are printed."""
     bakery.shop.faults.add(Fault(kind="status", status=503, times=1))

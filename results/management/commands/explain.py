@@ -103,7 +103,7 @@ def section(story: Story, name: str, title: str, draw_one: Any) -> Iterator[str]
 
 
 def order_lines(order: OrderPart, *, shown: int) -> list[str]:
-    worth = "no amount registered"
+    worth = "no amount expected"
     if order.expected:
         worth = f"{written(order.expected)} expected [{order.source}]"
     said = [f"now {order.status}", worth, count(order.payments, "payment"), count(order.events, "event")]
