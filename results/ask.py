@@ -21,6 +21,7 @@ from results.portone import (
     PortOne,
     PortOneError,
     PortOneRefused,
+    QuestionRejected,
     keep_token,
 )
 from results.portone.client import BATCH, KeepToken
@@ -178,6 +179,9 @@ def _from_batch(question: Question, found: dict[str, Found | None], started: dat
 def _unanswered(question: Question, kind: Verification.Question, error: PortOneError, started: datetime) -> Answered:
     match error:
         case PaymentUnknown():
+            answer = Answer.UNKNOWN
+        # Of one thing asked for alone 400 means that there is none; of many it says nothing about each.
+        case QuestionRejected() if kind != Verification.Question.BATCH:
             answer = Answer.UNKNOWN
         case PortOneRefused():
             answer = Answer.REFUSED

@@ -97,6 +97,12 @@ def note_refusal(route: Route, *, asked_at: datetime, at: datetime) -> Refusal:
     return Refusal(until, is_first)
 
 
+def is_paused(route: Route) -> bool:
+    """Say whether asking pauses, or is being probed."""
+    rows = Credential.objects.filter(merchant=route.merchant_id, mode=route.mode)
+    return rows.exclude(paused_until=None).exists()
+
+
 def note_silence(route: Route, *, at: datetime) -> datetime:
     """Pause after PortOne did not answer at all; return until when."""
     with transaction.atomic():

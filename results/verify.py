@@ -14,7 +14,7 @@ from django.db import transaction
 
 from results import duties, ownership
 from results.ask import Answer, Answered, Round, ask
-from results.budget import note_answer, note_busy, note_refusal, note_silence, read_credential
+from results.budget import is_paused, note_answer, note_busy, note_refusal, note_silence, read_credential
 from results.choose import choose, spare_refetches, tell_waiting
 from results.claims import Told, may_tell_claim, publish_claim, report_claim
 from results.core.claim import Claim
@@ -31,6 +31,7 @@ from results.portone import (
     PortOne,
     PortOneBusy,
     PortOneError,
+    PortOneGarbled,
     PortOneRefused,
     PortOneSilent,
     PortOneUnavailable,
@@ -176,12 +177,24 @@ def note_how_it_went(route: Route, answers: Sequence[Answered], *, at: datetime)
         note_busy(route, at=at)
     tell_waiting(route, [one.question for one in answers if isinstance(one.error, PortOneUnavailable)], at=at)
     if all(isinstance(error, PortOneSilent) for error in errors):
+        if is_one_strangers_claim(answers) and not is_paused(route):
+            return None
         return note_error(route, errors[0], asked_at=asked_at, at=at)
     refusals = [error for error in errors if isinstance(error, PortOneRefused)]
     if refusals and not any(answered.answer in (Answer.FOUND, Answer.UNKNOWN) for answered in answers):
         return note_error(route, refusals[0], asked_at=asked_at, at=at)
     note_answer(route, asked_at=asked_at, at=at)
     return None
+
+
+def is_one_strangers_claim(answers: Sequence[Answered]) -> bool:
+    """Say whether all that failed is one question that nothing vouches for, and not for want of a connection or token.
+
+    A stranger can name what makes PortOne or a proxy before it stumble, and could keep a shop paused with it. Silence
+    about anything else, or about two at once, is PortOne's own; and a pause that is there already goes on.
+    """
+    [first, *others] = answers
+    return not others and not first.question.is_vouched and isinstance(first.error, PortOneGarbled)
 
 
 def note_error(route: Route, error: PortOneError | None, *, asked_at: datetime, at: datetime) -> datetime | None:

@@ -7,9 +7,11 @@ from results.portone.errors import (
     PortOneBusy,
     PortOneDeclined,
     PortOneError,
+    PortOneGarbled,
     PortOneRefused,
     PortOneSilent,
     PortOneUnavailable,
+    QuestionRejected,
 )
 
 __all__ = [
@@ -22,9 +24,11 @@ __all__ = [
     "PortOneBusy",
     "PortOneDeclined",
     "PortOneError",
+    "PortOneGarbled",
     "PortOneRefused",
     "PortOneSilent",
     "PortOneUnavailable",
+    "QuestionRejected",
     "account_of",
     "keep_token",
     "note_account",

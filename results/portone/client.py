@@ -33,6 +33,7 @@ from results.portone.errors import (
     PaymentUnknown,
     PortOneBusy,
     PortOneDeclined,
+    PortOneGarbled,
     PortOneRefused,
     PortOneSilent,
     PortOneUnavailable,
@@ -216,6 +217,9 @@ class PortOne:
             ends = datetime.now(UTC) + timedelta(seconds=life)
             if not TOKEN.fullmatch(token):
                 raise ValueError("token")
+        # No token, no question at all: this is not about one of them.
+        except PortOneGarbled as error:
+            raise PortOneSilent(str(error)) from error
         # A 404 here says nothing about a payment: none was asked about.
         except (PaymentUnknown, KeyError, *ILLEGIBLE) as error:
             raise PortOneUnavailable("the token answer cannot be read") from error
@@ -252,7 +256,7 @@ def _open_envelope(reply: httpx.Response) -> Any:
         envelope = json.loads(reply.content, parse_float=Decimal, parse_constant=_refuse_constant)
         code = envelope["code"]
     except (KeyError, *ILLEGIBLE) as error:
-        raise PortOneSilent(f"HTTP {reply.status_code} without PortOne's envelope") from error
+        raise PortOneGarbled(f"HTTP {reply.status_code} without PortOne's envelope") from error
     # A proxy between us refuses and misses too: only PortOne's own envelope says so of keys and payments.
     if reply.status_code == 401:
         raise PortOneRefused("PortOne refuses these keys")
@@ -261,7 +265,7 @@ def _open_envelope(reply: httpx.Response) -> Any:
     if reply.status_code == 400:
         raise QuestionRejected(f"HTTP 400, code {str(code)[:16]}")
     if reply.status_code >= 500:
-        raise PortOneSilent(f"HTTP {reply.status_code}")
+        raise PortOneGarbled(f"HTTP {reply.status_code}")
     if reply.status_code in (200, 409) and str(code) != "0":
         raise PortOneDeclined(f"HTTP {reply.status_code}, code {str(code)[:16]}")
     if reply.status_code not in (200, 207) or str(code) != "0":

@@ -3,6 +3,7 @@
 PortOneError
 ├── PortOneUnavailable   no usable answer: ask again later
 │   ├── PortOneSilent    not even a wrong one: ask less until it speaks again
+│   │   └── PortOneGarbled  a reply that is not PortOne's, or its 5xx: it may be about this one question
 │   ├── PortOneBusy      too many questions: ask again later, and fewer
 │   └── PortOneDeclined  it understood and said no; of a payment that is no evidence either
 │       └── QuestionRejected  HTTP 400: no sense in the question, such as a page past the end
@@ -21,6 +22,10 @@ class PortOneUnavailable(PortOneError):
 
 class PortOneSilent(PortOneUnavailable):
     """PortOne did not answer at all, or something else did in its place."""
+
+
+class PortOneGarbled(PortOneSilent):
+    """Something answered one question in PortOne's place, or PortOne broke down over it."""
 
 
 class PortOneDeclined(PortOneUnavailable):

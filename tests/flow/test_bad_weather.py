@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from django.test import Client
 from deploy.demo.mischief import Fault
 from results.models import Payment, Verification
 from results.receive import RAW_KEPT
-from tenants.models import Duty
+from tenants.models import Credential, Duty
 from tenants.routing import forget_everything
 from tests.factories import Cast
 from tests.outages import cut_connections, database_down
@@ -116,6 +117,46 @@ def test_no_answer_is_no_evidence(bakery: Cast, run_worker: Work, later: Later, 
 
     assert bakery.told("order-1") == ["payment.paid"]
     assert all(row.settled_at for row in bakery.notifications())
+
+
+@pytest.mark.parametrize(("orders", "pauses"), [(["' or 1=1"], False), (["' or 1=1", "<script>"], True)])
+def test_one_claim_that_makes_portone_stumble_pauses_nothing(
+    bakery: Cast, run_worker: Work, orders: list[str], pauses: bool
+) -> None:
+    """A proxy's page in answer to one stranger's question says nothing of PortOne; in answer to two it does."""
+    bakery.portone.faults.add(Fault(kind="html", status=403, where=("findAll",)))
+    for order in orders:
+        bakery.lands(merchant_uid=order, imp_success="true")
+
+    run_worker()
+
+    assert (Credential.objects.get(merchant=bakery.merchant, mode="live").paused_until is not None) == pauses
+    assert {row.answer for row in bakery.rows(Verification)} == {"unavailable"}
+
+
+def test_a_token_answered_by_a_proxy_pauses(bakery: Cast, run_worker: Work) -> None:
+    """Without a token there is no question at all, so this is about none of them."""
+    bakery.portone.faults.add(Fault(kind="html", status=502, where=("getToken",)))
+    bakery.lands(merchant_uid="order-1", imp_success="true")
+
+    run_worker()
+
+    assert Credential.objects.get(merchant=bakery.merchant, mode="live").paused_until is not None
+
+
+def test_a_question_that_portone_rejects_is_let_go(bakery: Cast, run_worker: Work, later: Later) -> None:
+    """HTTP 400 about one order is an answer: it is asked about four times more, and then no more."""
+    rejected = Fault(kind="status", status=400, body='{"code": -1, "message": "no", "response": null}')
+    bakery.portone.faults.add(replace(rejected, where=("findAll",)))
+    bakery.lands(merchant_uid="' or 1=1", imp_success="true")
+
+    for _ in range(6):
+        run_worker()
+        later(bakery)
+
+    assert [row.answer for row in bakery.rows(Verification)] == ["unknown"] * 5
+    assert bakery.told() == []
+    assert bakery.notifications()[0].settled_at is not None
 
 
 @pytest.mark.parametrize("warm", [True, False], ids=["warm", "cold"])
