@@ -340,8 +340,24 @@ def test_a_flood_that_names_a_registered_order_costs_little(bakery: Cast, run_wo
     note(f"600 forged for a registered order: told after {took:.2f} s, {len(asked)} calls")
     assert took < 5
     assert bakery.told() == ["payment.paid"]
-    assert len(asked) <= 55
+    assert len(asked) <= 120
     assert not any("include_sandbox=true" in one.query for one in asked)
+
+
+def test_a_crowd_is_not_asked_about_again_one_by_one(bakery: Cast, run_worker: Work) -> None:
+    """Whatever speaks for them: more than 300 ids that PortOne does not know wait for a sweep to show what is real."""
+    bakery.expects("order-0")
+    is_flooded(bakery, 320, order="order-0")
+    run_worker()
+    before = bakery.portone.journal.counts()["payments"]
+
+    with inside(bakery.merchant.schema_name):
+        Verification.objects.update(asked_at=F("asked_at") - timedelta(seconds=5))
+    Duty.objects.exclude(kind=Duty.Kind.SWEEP).update(due_at=datetime.now(UTC))
+    run_worker()
+
+    assert bakery.portone.journal.counts()["payments"] == before
+    assert Duty.objects.filter(kind=Duty.Kind.SWEEP).exists()
 
 
 def let_refetches_pass(cast: Cast, run_worker: Work) -> None:
