@@ -127,7 +127,7 @@ def rows_of(merchant: Merchant) -> int:
 
 def tables_of(merchant: Merchant) -> list[sql.Identifier]:
     """Return a merchant's tables, children first."""
-    first = ("attempt", "delivery", "event", "endpointsecret", "endpoint", "verification", "notification")
+    first = ("attempt", "delivery", "replay", "event", "endpointsecret", "endpoint", "verification", "notification")
     return [
         sql.Identifier(merchant.schema_name, f"results_{name}")
         for name in (*first, "payment", "order", "reconciliation")

@@ -4,6 +4,7 @@ from results.models.arrivals import Notification, Verification
 from results.models.endpoints import Endpoint, EndpointSecret
 from results.models.money import Order, Payment
 from results.models.reconciliation import Reconciliation
+from results.models.replays import Replay
 from results.models.telling import Attempt, Delivery, Event
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "Order",
     "Payment",
     "Reconciliation",
+    "Replay",
     "Verification",
 ]

@@ -36,15 +36,32 @@ class Event(models.Model):
 
 
 class Delivery(models.Model):
-    """One event that one endpoint is to hear."""
+    """One event that one endpoint is to hear: undelivered, delivered or given up.
+
+    A round of tries begins when it is made, when its endpoint comes back, or by a replay; the schedule and the seven
+    days count from there. `heard_at` outlives the round: a replay owes anew what was heard long ago.
+    """
 
     id = id_field()
     event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="deliveries")
     endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="deliveries")
     created_at = models.DateTimeField()
-    tries = models.IntegerField(default=0, help_text="number of the newest attempt")
+    began_at = models.DateTimeField(null=True, help_text="when this round began; null: when it was made")
+    step = models.SmallIntegerField(default=0, db_default=0, help_text="tries of this round")
+    tries = models.IntegerField(default=0, help_text="number of the newest attempt, over all rounds")
+    tried_at = models.DateTimeField(null=True, help_text="when the newest attempt ended")
     delivered_at = models.DateTimeField(null=True)
     given_up_at = models.DateTimeField(null=True)
+    heard_at = models.DateTimeField(null=True, help_text="when the endpoint took it for the first time")
+    draining = models.BooleanField(
+        default=False, db_default=False, help_text="backlog not tried yet, sent strictly by the sequence of its order"
+    )
+    replay = models.ForeignKey(
+        "results.Replay", on_delete=models.SET_NULL, null=True, db_index=False, help_text="what began this round"
+    )
+    again = models.BooleanField(
+        default=False, db_default=False, help_text="it had ended before this round; a cancelled replay ends it again"
+    )
 
     class Meta:
         constraints: ClassVar = [
@@ -54,8 +71,9 @@ class Delivery(models.Model):
             ),
         ]
         indexes: ClassVar = [
+            models.Index(fields=["replay"], name="delivery_of_a_replay", condition=~models.Q(replay=None)),
             models.Index(
-                fields=["created_at"],
+                fields=["endpoint", "created_at"],
                 name="delivery_undelivered",
                 condition=models.Q(delivered_at=None, given_up_at=None),
             ),

@@ -23,6 +23,7 @@ class Duty(models.Model):
         PREPARE = "prepare", "announce an order's amount to PortOne"
         DELIVER = "deliver", "make a delivery for the first time"
         REDELIVER = "redeliver", "make a delivery again"
+        PROBE = "probe", "see whether a failing endpoint is back"
 
     id = models.BigAutoField(primary_key=True)
     kind = models.CharField(max_length=9, choices=Kind.choices)
@@ -48,6 +49,9 @@ class Duty(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["reference"], condition=models.Q(kind="prepare"), name="an_order_is_prepared_once_at_a_time"
+            ),
+            models.UniqueConstraint(
+                fields=["reference"], condition=models.Q(kind="probe"), name="an_endpoint_is_probed_once_at_a_time"
             ),
         ]
 

@@ -62,6 +62,11 @@ class Merchant(TenantMixin):
         blank=True,
         help_text="of the customer's page; empty: the browser's",
     )
+    keeps_arrivals = models.SmallIntegerField(
+        default=30, db_default=30, help_text="days that notifications and PortOne's raw answers stay"
+    )
+    keeps_replies = models.SmallIntegerField(default=30, db_default=30, help_text="days that bodies of replies stay")
+    keeps_attempts = models.SmallIntegerField(default=90, db_default=90, help_text="days that attempts stay")
     created_at = models.DateTimeField()
     ready_at = models.DateTimeField(null=True)
     closed_at = models.DateTimeField(null=True)
