@@ -1,4 +1,4 @@
-"""What do a merchant's owners get to read? Letters that only people can act on, each sent by a job of its own.
+"""What do a merchant's people get to read? Letters that only people can act on, each sent by a job of its own.
 
 A letter is owed in the transaction of what it tells of. Its job carries ids; whom it goes to, and in which language,
 is looked up when it is sent. Plain text, in short sentences: what happened, whose move it is, the next step.
@@ -13,6 +13,7 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.core.mail import EmailMessage
+from django.db.models import QuerySet
 from django.template.loader import render_to_string
 
 from tenants.fields import new_id
@@ -33,60 +34,77 @@ class Letter(StrEnum):
     CREDENTIALS_INVALID = "credentials_invalid"
     ACCOUNT_SHARED = "account_shared"
     MERCHANT_CONFIGURATION = "merchant_configuration"
+    ENDPOINT_FAILING = "endpoint_failing"
+    ENDPOINT_DISABLED = "endpoint_disabled"
+    ENDPOINT_CHANGED = "endpoint_changed"
+
+
+# What whoever runs the shop's server has to know; everything else is the owners' alone.
+FOR_ALL: Final = frozenset({Letter.ENDPOINT_FAILING, Letter.ENDPOINT_DISABLED})
 
 
 class MailServerUnavailable(Exception):
     """The mail server did not take a letter; trying again later may help."""
 
 
-def write_to_owners(letter: Letter, *, merchant: UUID, mode: str, at: datetime) -> None:
+def write_to_owners(letter: Letter, *, merchant: UUID, mode: str, at: datetime, subject: str = "") -> None:
     """Owe each owner of a merchant a letter about one of its modes, if and when this transaction commits.
 
-    `at` is the moment that the letter names. Each owner has a job, so that one broken mailbox holds up no other.
+    `at` is the moment that the letter names, `subject` the host that it is about: never a whole address, whose path
+    may be secret. Each owner has a job, so that one broken mailbox holds up no other.
     """
-    owners = Membership.objects.filter(merchant=merchant, role=Membership.Role.OWNER).order_by("id")
-    facts = {"letter": letter.value, "mode": mode, "at": at.isoformat()}
-    jobs = [facts | {"id": str(new_id()), "membership": str(id_)} for id_ in owners.values_list("id", flat=True)]
+    facts = {"letter": letter.value, "mode": mode, "at": at.isoformat()} | ({"subject": subject} if subject else {})
+    readers = _readers(letter).filter(merchant=merchant).order_by("id").values_list("id", flat=True)
+    jobs = [facts | {"id": str(new_id()), "membership": str(id_)} for id_ in readers]
     enqueue(STEP, *jobs)
-    log.info("letter_owed", letter=letter, merchant=str(merchant), mode=mode, owners=len(jobs))
+    log.info("letter_owed", letter=letter, merchant=str(merchant), mode=mode, readers=len(jobs))
 
 
-def send_letter(*, id: str, letter: str, membership: str, mode: str, at: str) -> None:
-    """Send one letter to one owner, who may have left meanwhile. Raises MailServerUnavailable.
+def write_to_members(letter: Letter, *, merchant: UUID, mode: str, subject: str, at: datetime) -> None:
+    """Owe each member of a merchant, whatever their role, a letter that is one of FOR_ALL."""
+    write_to_owners(letter, merchant=merchant, mode=mode, subject=subject, at=at)
+
+
+def _readers(letter: Letter) -> QuerySet[Membership]:
+    """Return who may read a letter: of open merchants those who own, or every member."""
+    members = Membership.objects.filter(user__is_active=True, merchant__closed_at=None)
+    return members if letter in FOR_ALL else members.filter(role=Membership.Role.OWNER)
+
+
+def send_letter(*, id: str, letter: str, membership: str, mode: str, at: str, subject: str = "") -> None:
+    """Send one letter to one member, who may have left meanwhile. Raises MailServerUnavailable.
 
     Whatever is sent twice, because a worker died in between, has the same Message-ID.
     """
-    owner = _find_owner(membership)
-    if owner is None:
+    reader = _readers(Letter(letter)).select_related("user", "merchant").filter(id=membership).first()
+    if reader is None:
         return
-    subject, body = compose(Letter(letter), owner.merchant, mode=mode, at=datetime.fromisoformat(at))
+    title, body = compose(Letter(letter), reader.merchant, mode=mode, at=datetime.fromisoformat(at), subject=subject)
     headers = {"Message-ID": f"<{id}@{settings.MAIL_DOMAIN}>"}
     try:
-        EmailMessage(subject, body, to=[owner.user.email], headers=headers).send()
+        EmailMessage(title, body, to=[reader.user.email], headers=headers).send()
     except (SMTPException, OSError) as error:
         # Only the kind of fault: the server's words may repeat the address.
         raise MailServerUnavailable(type(error).__name__) from None
-    log.info("letter_sent", letter=letter, merchant=str(owner.merchant_id), mode=mode, id=id)
+    log.info("letter_sent", letter=letter, merchant=str(reader.merchant_id), mode=mode, id=id)
 
 
-def _find_owner(membership: str) -> Membership | None:
-    members = Membership.objects.select_related("user", "merchant").filter(id=membership)
-    return members.filter(role=Membership.Role.OWNER, user__is_active=True, merchant__closed_at=None).first()
-
-
-def compose(letter: Letter, merchant: Merchant, *, mode: str, at: datetime) -> tuple[str, str]:
-    """Return subject and text in the merchant's language; in Korean with English below when it chose none."""
+def compose(letter: Letter, merchant: Merchant, *, mode: str, at: datetime, subject: str = "") -> tuple[str, str]:
+    """Return title and text in the merchant's language; in Korean with English below when it chose none."""
     chosen = [Language(merchant.language)] if merchant.language else [Language.KOREAN, Language.ENGLISH]
-    parts = [_render(letter, language, merchant, mode=mode, at=at) for language in chosen]
+    parts = [_render(letter, language, merchant, mode=mode, at=at, host=subject) for language in chosen]
     return parts[0][0], "\n\n\n".join([parts[0][1], *("\n\n".join(part) for part in parts[1:])]) + "\n"
 
 
-def _render(letter: Letter, language: Language, merchant: Merchant, *, mode: str, at: datetime) -> tuple[str, str]:
+def _render(
+    letter: Letter, language: Language, merchant: Merchant, *, mode: str, at: datetime, host: str
+) -> tuple[str, str]:
     facts = {
         "merchant": " ".join(merchant.name.split()),
         "mode": MODES.get(language, {}).get(mode, mode),
+        "host": host,
         "when": f"{at.astimezone(KST):%Y-%m-%d %H:%M} KST",
     }
     text = render_to_string(f"mail/{letter}.{language}.txt", facts)
-    subject, _, body = text.strip().partition("\n")
-    return subject, body.strip()
+    title, _, body = text.strip().partition("\n")
+    return title, body.strip()

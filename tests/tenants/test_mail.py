@@ -1,4 +1,4 @@
-"""Letters to a merchant's owners: owed with the rows of what they tell of, sent by a job."""
+"""Letters to a merchant's people: owed with the rows of what they tell of, sent by a job."""
 
 import json
 import traceback
@@ -10,7 +10,7 @@ import pytest
 from django.db import connection, transaction
 
 from tenants.jobs import WAITS, enqueue, wait_before
-from tenants.mail import STEP, Letter, MailServerUnavailable, compose, send_letter, write_to_owners
+from tenants.mail import STEP, Letter, MailServerUnavailable, compose, send_letter, write_to_members, write_to_owners
 from tenants.models import Membership, Merchant, User
 from tenants.routing import inside
 from tests.postbox import Postbox
@@ -180,6 +180,40 @@ def test_members_who_own_nothing_are_not_written_to(baker: Merchant, second_owne
     assert [job["payload"]["membership"] for job in jobs()] == [str(owner.id)]
 
 
+def test_of_a_silent_server_every_member_hears(
+    baker: Merchant, second_owner: Membership, postbox: Postbox, do_jobs: Callable[[], None]
+) -> None:
+    """Whoever may look after the shop's server is written to, whatever their role; the florist's people are not."""
+    Membership.objects.filter(id=second_owner.id).update(role=Membership.Role.VIEWER)
+
+    write_to_members(Letter.ENDPOINT_FAILING, merchant=baker.id, mode="live", subject="shop.example.com", at=NOON)
+    do_jobs()
+
+    assert sorted(letter["To"] for letter in postbox.letters) == ["owner@bakery.example", "second@bakery.example"]
+    assert all("shop.example.com" in str(letter["Subject"]) for letter in postbox.letters)
+
+
+def test_who_left_hears_of_no_server(
+    baker: Merchant, second_owner: Membership, postbox: Postbox, do_jobs: Callable[[], None]
+) -> None:
+    """A member who left after a letter was owed is not written to."""
+    write_to_members(Letter.ENDPOINT_DISABLED, merchant=baker.id, mode="live", subject="shop.example.com", at=NOON)
+    User.objects.filter(id=second_owner.user_id).update(is_active=False)
+
+    do_jobs()
+
+    assert [letter["To"] for letter in postbox.letters] == ["owner@bakery.example"]
+
+
+@pytest.mark.parametrize("letter", [letter for letter in Letter if letter.startswith("endpoint_")])
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_a_letter_about_a_server_names_it(letter: Letter, language: str) -> None:
+    """What is told about an endpoint names its host."""
+    _, body = compose(letter, Merchant(name="bakery", language=language), mode="live", at=NOON, subject="shop.example")
+
+    assert "shop.example" in body
+
+
 def test_a_fault_in_a_step_is_tried_again(baker: Merchant, do_jobs: Callable[[], None]) -> None:
     """A fault of ours loses no job and ends no worker, and the queue keeps none of its words."""
     warn(baker)
@@ -204,10 +238,10 @@ def test_letters_are_plain_and_whole(letter: Letter, mode: str, language: str) -
     """In each language a letter names the merchant as it is written, and its moment in KST; no markup, no gap."""
     merchant = Merchant(name='Tom & Ann\n"Bakery"', language=language)
 
-    subject, body = compose(letter, merchant, mode=mode, at=NOON)
+    title, body = compose(letter, merchant, mode=mode, at=NOON, subject="shop.example.com:8443")
 
-    assert 'Tom & Ann "Bakery"' in subject
-    assert "\n" not in subject
+    assert 'Tom & Ann "Bakery"' in title
+    assert "\n" not in title
     assert "2026-11-21 21:00 KST" in body
     assert not {"{", "}", "&quot;", "None"} & set(body.split())
     assert ("안녕하세요" in body) == (language != "en")
