@@ -4,23 +4,40 @@ The delivery's row decides whether anything is left to do, so a duty that comes 
 recorded. Bytes and id are the same on every attempt; only the timestamp and the signatures over it are new.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 import structlog
+from django.db import transaction
 from psycopg.types.json import Jsonb
 
-from results import duties
+from results import duties, health
+from results.backlog import lock
 from results.core.ids import encode
 from results.core.signing import SigningSecret, sign
-from results.core.verdict import EndpointGone, Reply, RetryAt, Verdict, judge
+from results.core.verdict import (
+    Delivered,
+    EndpointGone,
+    GivenUp,
+    GiveUpReason,
+    Reply,
+    RetryAt,
+    Verdict,
+    asked_delay,
+    judge,
+)
+from results.core.words import EventType
 from results.duties import Taken
+from results.health import Outcome
+from results.models import Attempt
 from results.outbound import GuardedClient
 from tenants.encryption import Vault
 from tenants.fields import new_id
+from tenants.models import Duty
 from tenants.routing import Route
 from tenants.statements import run_hot
 
@@ -28,16 +45,47 @@ log = structlog.get_logger()
 
 DEADLINE: Final = 15.0  # seconds in all; the lease of a duty is longer
 SECRET_TABLE: Final = "results_endpointsecret"
+HEADERS_TABLE: Final = "results_endpoint"
+# How long an event waits for an earlier one of its order: an eighth of its age, so that it follows soon at first.
+ORDER_WAITS: Final = timedelta(seconds=60)
+LEAST_WAIT, MOST_WAIT = timedelta(seconds=0.2), timedelta(seconds=5)
 
 # Not the ORM: making models of rows that are read once took a third of a delivery's time.
+# `held` is the soft guard of an order: an earlier event of it is still owed to this endpoint. It holds for a minute;
+# in a drain until the earlier one was tried, and for a minute from then.
 LEFT_TO_SEND: Final = """
-SELECT delivery.id, delivery.event_id, event.type, delivery.endpoint_id, endpoint.url, event.body,
-    delivery.tries, delivery.created_at
+SELECT delivery.id, delivery.event_id, event.type, event.created_at, delivery.endpoint_id, endpoint.url, event.body,
+    delivery.tries, delivery.step, COALESCE(delivery.began_at, delivery.created_at), delivery.replay_id IS NOT NULL,
+    endpoint.headers, endpoint.failing_since IS NOT NULL OR endpoint.opened_at IS NOT NULL,
+    NULLIF(payment.told_event, event.id),
+    event.sequence > 1 AND EXISTS (
+        SELECT FROM {schema}.results_event AS earlier
+        JOIN {schema}.results_delivery AS owed
+            ON owed.event_id = earlier.id AND owed.endpoint_id = delivery.endpoint_id
+        WHERE earlier.order_id = event.order_id AND earlier.sequence < event.sequence
+            AND owed.delivered_at IS NULL AND owed.given_up_at IS NULL
+            AND (owed.draining OR %(guarded_since)s < GREATEST(
+                COALESCE(delivery.began_at, delivery.created_at), CASE WHEN delivery.draining THEN owed.tried_at END)))
 FROM {schema}.results_delivery AS delivery
 JOIN {schema}.results_event AS event ON event.id = delivery.event_id
 JOIN {schema}.results_endpoint AS endpoint ON endpoint.id = delivery.endpoint_id
+LEFT JOIN {schema}.results_payment AS payment ON payment.id = event.payment_id
 WHERE delivery.id = ANY(%(ids)s) AND delivery.delivered_at IS NULL AND delivery.given_up_at IS NULL
-    AND endpoint.paused_at IS NULL AND endpoint.disabled_at IS NULL
+    AND (event.type = 'endpoint.ping' OR (endpoint.paused_at IS NULL AND endpoint.disabled_at IS NULL
+        AND (endpoint.opened_at IS NULL OR delivery.id = ANY(%(probes)s))))
+"""
+# What an endpoint is probed with: of the oldest deliveries that it has not heard, each the first of its order, the one
+# that was tried least, so that a single event which it cannot digest does not keep it shut.
+PROBED_WITH: Final = """
+SELECT id FROM (
+    SELECT delivery.id, delivery.tries, delivery.event_id,
+        row_number() OVER (PARTITION BY COALESCE(event.order_id, event.id) ORDER BY event.sequence) AS place
+    FROM (
+        SELECT * FROM {schema}.results_delivery
+        WHERE endpoint_id = %(endpoint)s AND delivered_at IS NULL AND given_up_at IS NULL
+        ORDER BY created_at LIMIT 500) AS delivery
+    JOIN {schema}.results_event AS event ON event.id = delivery.event_id) AS waiting
+WHERE place = 1 ORDER BY tries, event_id LIMIT 1
 """
 LIVE_SECRETS: Final = """
 SELECT id, endpoint_id, sealed FROM {schema}.results_endpointsecret
@@ -45,25 +93,28 @@ WHERE endpoint_id = ANY(%(endpoints)s) AND (retires_at IS NULL OR retires_at > %
 """
 # Not the ORM: five round trips become one. Not prepared: a plan made for an empty queue would read a long one through.
 # A delivery that was delivered meanwhile, by a worker whose lease ran out, stays so; the attempt's own id keeps it
-# one row when it is recorded twice.
+# one row when it is recorded twice. An attempt of an earlier round says nothing about the schedule of this one.
 RECORDED: Final = """
 WITH tried AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(tried)s) AS tried(
-        id uuid, delivery uuid, endpoint uuid, duty bigint, number int, started_at timestamptz, duration_ms int,
-        status smallint, error text, detail text, body bytea, truncated boolean, verdict text, due_at timestamptz)),
+        id uuid, delivery uuid, duty bigint, number int, step smallint, began_at timestamptz, trigger text,
+        started_at timestamptz, duration_ms int, status smallint, error text, detail text, body bytea,
+        truncated boolean, verdict text, due_at timestamptz)),
 noted AS (
     INSERT INTO {schema}.results_attempt
         (id, delivery_id, number, trigger, started_at, duration_ms, status, error, detail, body, truncated)
-    SELECT id, delivery, number, 'schedule', started_at, duration_ms, status, error, detail, body, truncated
+    SELECT id, delivery, number, trigger, started_at, duration_ms, status, error, detail, body, truncated
     FROM tried ON CONFLICT (id) DO NOTHING),
 moved AS (
     UPDATE {schema}.results_delivery AS delivery SET tries = GREATEST(delivery.tries, tried.number),
+        step = CASE WHEN COALESCE(delivery.began_at, delivery.created_at) = tried.began_at
+            THEN GREATEST(delivery.step, tried.step) ELSE delivery.step END,
+        draining = delivery.draining AND COALESCE(delivery.began_at, delivery.created_at) <> tried.began_at,
+        tried_at = %(at)s,
         delivered_at = COALESCE(delivery.delivered_at, CASE WHEN tried.verdict = 'Delivered' THEN %(at)s END),
+        heard_at = COALESCE(delivery.heard_at, CASE WHEN tried.verdict = 'Delivered' THEN %(at)s END),
         given_up_at = CASE WHEN delivery.delivered_at IS NULL AND tried.verdict = 'GivenUp' THEN %(at)s END
     FROM tried WHERE delivery.id = tried.delivery),
-closed AS (
-    UPDATE {schema}.results_endpoint AS endpoint SET disabled_at = %(at)s
-    FROM tried WHERE endpoint.id = tried.endpoint AND tried.verdict = 'EndpointGone' AND endpoint.disabled_at IS NULL),
 later AS (
     UPDATE public.tenants_duty AS duty SET due_at = tried.due_at, kind = 'redeliver'
     FROM tried WHERE duty.id = tried.duty AND tried.verdict = 'RetryAt')
@@ -73,18 +124,32 @@ DELETE FROM public.tenants_duty AS duty USING tried WHERE duty.id = tried.duty A
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One request that is to be made."""
+    """One request that is to be made. `number` counts over all rounds, `step` in this one; both begin with 1."""
 
     duty: Taken
     delivery_id: UUID
     event_id: UUID
     event_type: str
+    event_at: datetime
     endpoint_id: UUID
     url: str
     body: bytes = field(repr=False)
     secrets: tuple[SigningSecret, ...] = field(repr=False)
     number: int
-    first_at: datetime
+    step: int
+    began_at: datetime
+    trigger: Attempt.Trigger = Attempt.Trigger.SCHEDULE
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    was_failing: bool = False
+    superseded_by: UUID | None = None
+
+    @property
+    def is_probe(self) -> bool:
+        return self.duty.kind == Duty.Kind.PROBE
+
+    @property
+    def is_test(self) -> bool:
+        return self.trigger == Attempt.Trigger.TEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,33 +160,77 @@ class Tried:
     reply: Reply
     verdict: Verdict
     started_at: datetime
+    ended_at: datetime
+    jitter: float
     # Of its own from the start: recorded twice, because a cut connection kept back the first answer, it is one row.
     id: UUID = field(default_factory=new_id)
 
+    @property
+    def tells_of_health(self) -> bool:
+        """True when the endpoint's row has to know: it failed, or is back. A test that fails says nothing of it."""
+        heard = isinstance(self.verdict, Delivered)
+        return self.outgoing.was_failing if heard else not self.outgoing.is_test
+
 
 def load(route: Route, taken: Sequence[Taken], *, at: datetime) -> list[Outgoing]:
-    """Return what is left to send, and drop the duties of which nothing is left."""
-    duty_of = {duty.reference: duty for duty in taken}
-    rows = run_hot(LEFT_TO_SEND, route.schema, {"ids": list(duty_of)}, prepared=True).fetchall()
+    """Return what is to be sent now. Drop the duties of which nothing is left; give back those that have to wait."""
+    duty_of = {duty.reference: duty for duty in taken if duty.kind != Duty.Kind.PROBE}
+    probes = choose_probes(route, [duty for duty in taken if duty.kind == Duty.Kind.PROBE], at=at)
+    values = {"ids": [*duty_of, *probes], "probes": list(probes), "guarded_since": at - ORDER_WAITS}
+    rows = run_hot(LEFT_TO_SEND, route.schema, values, prepared=True).fetchall()
     left = {row[0] for row in rows}
-    duties.done(duty.id for duty in taken if duty.reference not in left)
-    secrets = open_secrets(route, {row[3] for row in rows}, at=at)
-    return [_outgoing(duty_of[row[0]], row, secrets[row[3]]) for row in rows]
+    duties.done(duty.id for reference, duty in duty_of.items() if reference not in left)
+    duties.give_back({duty_of[row[0]].id: _after_order(row, at=at) for row in rows if row[14] and row[0] in duty_of})
+    ready = [row for row in rows if not row[14] or row[0] in probes]
+    secrets = open_secrets(route, {row[4] for row in ready}, at=at) if ready else {}
+    return [_outgoing(route, (probes | duty_of)[row[0]], row, secrets[row[4]]) for row in ready]
 
 
-def _outgoing(duty: Taken, row: tuple[Any, ...], secrets: tuple[SigningSecret, ...]) -> Outgoing:
-    delivery, event, type_, endpoint, url, body, tries, created_at = row
+def _after_order(row: tuple[Any, ...], *, at: datetime) -> datetime:
+    """Return when to look again whether the earlier event of the order was heard."""
+    waited: timedelta = at - row[9]
+    return at + min(max(waited / 8, LEAST_WAIT), MOST_WAIT)
+
+
+def choose_probes(route: Route, taken: Sequence[Taken], *, at: datetime) -> dict[UUID, Taken]:
+    """Return what each endpoint that is only probed is probed with: delivery and duty."""
+    chosen: dict[UUID, Taken] = {}
+    for duty in taken:
+        row = run_hot(PROBED_WITH, route.schema, {"endpoint": duty.reference}, prepared=False).fetchone()
+        if row:
+            chosen[row[0]] = duty
+        else:
+            _probe_no_more(duty, at=at)
+    return chosen
+
+
+def _probe_no_more(duty: Taken, *, at: datetime) -> None:
+    with transaction.atomic():
+        for endpoint in lock([duty.reference]):
+            health.give_up_probing(endpoint, at=at)
+
+
+def _outgoing(route: Route, duty: Taken, row: tuple[Any, ...], secrets: tuple[SigningSecret, ...]) -> Outgoing:
+    delivery, event, type_, event_at, endpoint, url, body, tries, step, began_at, replayed = row[:11]
+    headers, was_failing, newer, _ = row[11:]
+    trigger = Attempt.Trigger.REPLAY if replayed else Attempt.Trigger.SCHEDULE
     return Outgoing(
         duty=duty,
         delivery_id=delivery,
         event_id=event,
         event_type=type_,
+        event_at=event_at,
         endpoint_id=endpoint,
         url=url,
         body=bytes(body),
         secrets=secrets,
         number=tries + 1,
-        first_at=created_at,
+        step=step + 1,
+        began_at=began_at,
+        trigger=Attempt.Trigger.TEST if type_ == EventType.PING else trigger,
+        headers=open_headers(bytes(headers), route.open_vault(), row=endpoint) if headers else {},
+        was_failing=was_failing,
+        superseded_by=newer,
     )
 
 
@@ -140,27 +249,75 @@ def seal_secret(secret: SigningSecret, vault: Vault, *, row: UUID) -> bytes:
     return vault.seal(secret.to_text().encode(), table=SECRET_TABLE, field="sealed", row=row)
 
 
+def seal_headers(headers: Mapping[str, str], vault: Vault, *, row: UUID) -> bytes:
+    """Seal the fixed headers of an endpoint's row: what a merchant adds to every callback is often a password."""
+    return vault.seal(json.dumps(dict(headers)).encode(), table=HEADERS_TABLE, field="headers", row=row)
+
+
+def open_headers(sealed: bytes, vault: Vault, *, row: UUID) -> dict[str, str]:
+    opened: dict[str, str] = json.loads(vault.open(sealed, table=HEADERS_TABLE, field="headers", row=row))
+    return opened
+
+
 async def send(client: GuardedClient, outgoing: Outgoing, *, jitter: float) -> Tried:
     """Make the request and judge the reply."""
     started_at = datetime.now(UTC)
-    signed = sign(outgoing.body, message_id=encode("evt", outgoing.event_id), at=started_at, secrets=outgoing.secrets)
+    headers = {**outgoing.headers, **own_headers(outgoing, at=started_at)}
+    reply = await client.post(outgoing.url, headers=headers, body=outgoing.body, deadline=DEADLINE)
+    tried = judged(outgoing, reply, started_at=started_at, at=datetime.now(UTC), jitter=jitter)
+    log_attempt(tried)
+    return tried
+
+
+def own_headers(outgoing: Outgoing, *, at: datetime) -> dict[str, str]:
+    """Return the headers that are ours: signatures over this moment, and what the receiver may go by."""
+    signed = sign(outgoing.body, message_id=encode("evt", outgoing.event_id), at=at, secrets=outgoing.secrets)
     headers = signed | {
         "content-type": "application/json; charset=utf-8",
         "x-paywitness-attempt": str(outgoing.number),
     }
-    reply = await client.post(outgoing.url, headers=headers, body=outgoing.body, deadline=DEADLINE)
-    verdict = judge(reply, attempt=outgoing.number, first_at=outgoing.first_at, at=datetime.now(UTC), jitter=jitter)
-    tried = Tried(outgoing, reply, verdict, started_at)
-    log_attempt(tried)
-    if isinstance(verdict, EndpointGone):
-        log_gone(tried)
-    return tried
+    if outgoing.trigger == Attempt.Trigger.REPLAY:
+        headers["x-paywitness-replay"] = "true"
+    if outgoing.superseded_by:
+        headers["x-paywitness-superseded-by"] = encode("evt", outgoing.superseded_by)
+    return headers
+
+
+def judged(outgoing: Outgoing, reply: Reply, *, started_at: datetime, at: datetime, jitter: float) -> Tried:
+    """Say what follows from a reply that ended at that moment. A test is tried once; a probe gives nothing up."""
+    verdict = judge(reply, attempt=outgoing.step, first_at=outgoing.began_at, at=at, jitter=jitter)
+    if outgoing.is_test and not isinstance(verdict, Delivered):
+        verdict = GivenUp(GiveUpReason.TEST)
+    if outgoing.is_probe and isinstance(verdict, GivenUp):
+        verdict = RetryAt(at)
+    return Tried(outgoing, reply, verdict, started_at, at, jitter)
 
 
 def record(route: Route, tried: Sequence[Tried], *, at: datetime) -> None:
     """Write down the attempts of one merchant, what became of their deliveries, and their duties: all or nothing."""
-    rows = Jsonb([_row(one) for one in tried])
-    run_hot(RECORDED, route.schema, {"tried": rows, "at": at}, prepared=False)
+    values = {"tried": Jsonb([_row(one) for one in tried]), "at": at}
+    concerned = {one.outgoing.endpoint_id for one in tried if one.tells_of_health}
+    if not concerned:
+        run_hot(RECORDED, route.schema, values, prepared=False)
+        return
+    with transaction.atomic():
+        # Locked first, because a backlog that becomes due touches the same deliveries.
+        endpoints = list(lock(concerned))
+        run_hot(RECORDED, route.schema, values, prepared=False)
+        health.note(route, endpoints, [_outcome(one) for one in tried if one.tells_of_health], at=at)
+
+
+def _outcome(tried: Tried) -> Outcome:
+    waits = asked_delay(tried.reply, at=tried.ended_at)
+    return Outcome(
+        endpoint=tried.outgoing.endpoint_id,
+        heard=isinstance(tried.verdict, Delivered),
+        gone=isinstance(tried.verdict, EndpointGone),
+        probe=tried.outgoing.is_probe,
+        test=tried.outgoing.is_test,
+        jitter=tried.jitter,
+        asked_until=tried.ended_at + waits if waits else None,
+    )
 
 
 def _row(tried: Tried) -> dict[str, Any]:
@@ -168,9 +325,12 @@ def _row(tried: Tried) -> dict[str, Any]:
     return {
         "id": str(tried.id),
         "delivery": str(outgoing.delivery_id),
-        "endpoint": str(outgoing.endpoint_id),
-        "duty": outgoing.duty.id,
+        # A probe's own duty is its endpoint's; what becomes of it is a matter of the endpoint's health.
+        "duty": None if outgoing.is_probe else outgoing.duty.id,
         "number": outgoing.number,
+        "step": outgoing.step,
+        "began_at": outgoing.began_at.isoformat(),
+        "trigger": outgoing.trigger,
         "started_at": tried.started_at.isoformat(),
         "duration_ms": reply.duration_ms,
         "status": reply.status,
@@ -183,24 +343,25 @@ def _row(tried: Tried) -> dict[str, Any]:
     }
 
 
-def log_gone(tried: Tried) -> None:
-    """Say loudly that an endpoint asked never to be called again: its merchant hears nothing until it is mended."""
-    log.warning("endpoint_disabled", endpoint=str(tried.outgoing.endpoint_id), because="it answered 410 Gone")
-
-
 def log_attempt(tried: Tried) -> None:
     """Write one wide line for each attempt: no bodies, no keys, no address beyond the endpoint's id."""
     outgoing, reply, verdict = tried.outgoing, tried.reply, tried.verdict
     log.info(
         "attempt",
+        merchant=str(outgoing.duty.merchant),
+        mode=outgoing.duty.mode,
         event_id=encode("evt", outgoing.event_id),
         type=outgoing.event_type,
         delivery=str(outgoing.delivery_id),
-        endpoint=str(outgoing.endpoint_id),
+        endpoint=encode("end", outgoing.endpoint_id),
         number=outgoing.number,
+        step=outgoing.step,
+        trigger=outgoing.trigger,
+        probe=outgoing.is_probe,
         status=reply.status,
         error=reply.error,
         ms=reply.duration_ms,
+        age_ms=round((tried.ended_at - outgoing.event_at).total_seconds() * 1000),
         verdict=type(verdict).__name__,
         retry_at=verdict.at.isoformat() if isinstance(verdict, RetryAt) else None,
         detail=reply.detail,

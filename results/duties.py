@@ -28,11 +28,17 @@ RETURNING duty.id, duty.kind, duty.merchant, duty.mode, duty.lane, duty.referenc
 """
 TURN: Final = """{kind} AS (
     SELECT id FROM public.tenants_duty
-    WHERE kind = '{kind}' AND due_at <= %(at)s AND lane <> ALL(%(full)s) AND id <> ALL(%(held)s::bigint[])
+    WHERE kind = '{kind}' AND due_at <= %(at)s AND {full} AND id <> ALL(%(held)s::bigint[])
     ORDER BY due_at LIMIT %({kind})s FOR UPDATE SKIP LOCKED)"""
 KINDS: Final = tuple(Duty.Kind.values)
+SENDING: Final = (Duty.Kind.DELIVER, Duty.Kind.REDELIVER, Duty.Kind.PROBE)
+# What a worker has enough of: lanes, and of what is sent merchants too. Retries have to leave room for first attempts.
+FULL: Final = {
+    Duty.Kind.DELIVER: "lane <> ALL(%(full)s) AND merchant <> ALL(%(full_merchants)s)",
+    Duty.Kind.REDELIVER: "lane <> ALL(%(full_again)s) AND merchant <> ALL(%(full_merchants)s)",
+}
 TAKE_SQL: Final = TAKE.format(
-    turns=", ".join(TURN.format(kind=kind) for kind in KINDS),
+    turns=", ".join(TURN.format(kind=kind, full=FULL.get(Duty.Kind(kind), "lane <> ALL(%(full)s)")) for kind in KINDS),
     union=" UNION ALL ".join(f"SELECT id FROM {kind}" for kind in KINDS),  # noqa: S608  our own constants
 )
 
@@ -70,18 +76,32 @@ class Taken:
     leased_until: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Full:
+    """What is left out of a turn: lanes, lanes for retries, and merchants for what is sent."""
+
+    lanes: Collection[UUID] = ()
+    again: Collection[UUID] = ()
+    merchants: Collection[UUID] = ()
+
+
 async def take(
     queue: "psycopg.AsyncConnection[Any]",
     *,
     limits: Mapping[str, int],
-    full: Sequence[UUID],
+    full: Full,
     at: datetime,
     held: Collection[int] = (),
 ) -> list[Taken]:
-    """Take what is due, oldest first of each kind, up to its limit, leaving out full lanes and what is held already."""
-    values = {"at": at, "lease_ends": at + LEASE, "full": list(full), "held": list(held)} | {
-        kind: limits.get(kind, 0) for kind in KINDS
-    }
+    """Take what is due, oldest first of each kind, up to its limit; leave out what is full and what is held already."""
+    values = {
+        "at": at,
+        "lease_ends": at + LEASE,
+        "full": list(full.lanes),
+        "full_again": list(full.again),
+        "full_merchants": list(full.merchants),
+        "held": list(held),
+    } | {kind: limits.get(kind, 0) for kind in KINDS}
     async with queue.cursor(row_factory=class_row(Taken)) as cursor:
         await cursor.execute(TAKE_SQL.encode(), values)
         return await cursor.fetchall()

@@ -1,12 +1,13 @@
 """Say it: freeze an event as bytes, and owe it to every endpoint that subscribes, in the transaction of its cause."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 
 from results import duties
 from results.core.ids import encode
@@ -81,8 +82,8 @@ def _freeze(route: Route, order: Order, payment: Payment, news: News, *, at: dat
     )
 
 
-def announce(route: Route, type: EventType, data: dict[str, Any], *, at: datetime) -> Event:
-    """Tell news that concern no order, such as `{"account": {...}}`, to the endpoints that subscribe to them."""
+def announce(route: Route, type: EventType, data: dict[str, Any], *, at: datetime, but: UUID | None = None) -> Event:
+    """Tell news that concern no order, such as `{"account": {...}}`, to the endpoints that subscribe, `but` one."""
     id_ = new_id()
     notice = Notice(
         id=encode("evt", id_),
@@ -95,20 +96,35 @@ def announce(route: Route, type: EventType, data: dict[str, Any], *, at: datetim
     event = Event(id=id_, mode=route.mode, type=type, created_at=at, body=freeze(notice.envelope()))
     with transaction.atomic():
         event.save(force_insert=True)
-        owe_deliveries(route, event, at=at)
+        owe_deliveries(route, event, at=at, but=but)
     return event
 
 
-def owe_deliveries(route: Route, event: Event, *, at: datetime) -> None:
+def owe_deliveries(route: Route, event: Event, *, at: datetime, but: UUID | None = None) -> None:
     """Record that every endpoint which subscribes is to hear the event; those that listen now get a duty."""
     endpoints = [one for one in Endpoint.objects.filter(mode=event.mode) if hears(one.events, event.type)]
     deliveries = Delivery.objects.bulk_create(
-        Delivery(event=event, endpoint=endpoint, created_at=at) for endpoint in endpoints
+        Delivery(event=event, endpoint=endpoint, created_at=at) for endpoint in endpoints if endpoint.id != but
     )
-    listening = {one.id for one in endpoints if one.paused_at is None and one.disabled_at is None}
+    listening = find_listening(endpoints)
     duties.owe_deliveries(
         merchant=route.merchant_id,
         mode=event.mode,
         deliveries=[(one.endpoint_id, one.id) for one in deliveries if one.endpoint_id in listening],
         due_at=at,
     )
+
+
+def find_listening(endpoints: Sequence[Endpoint]) -> set[UUID]:
+    """Return which endpoints are called now: neither paused nor disabled, and not only probed.
+
+    Of the others it is made sure, until the end of the transaction, that none comes back without seeing what is
+    published to it now.
+    """
+    silent = [one.id for one in endpoints if not one.listens]
+    if not silent:
+        return {one.id for one in endpoints}
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM results_endpoint WHERE id = ANY(%s) ORDER BY id FOR SHARE", [silent])
+    back = [one.id for one in Endpoint.objects.filter(id__in=silent) if one.listens]
+    return {one.id for one in endpoints if one.listens} | set(back)

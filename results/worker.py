@@ -20,7 +20,7 @@ import structlog
 from results import deliver, duties
 from results.core.schedule import after_refusal
 from results.deliver import Tried
-from results.duties import Taken
+from results.duties import SENDING, Full, Taken
 from results.outbound import GuardedClient, OutboundFault
 from results.portone import PortOne
 from results.prepare import announce_orders
@@ -40,13 +40,13 @@ ANNOUNCEMENTS_A_TURN: Final = 40
 DELIVERIES_A_TURN: Final = 20
 ROUNDS_OF_A_LANE: Final = 2
 DELIVERIES_OF_A_LANE: Final = 60
+DELIVERIES_OF_A_MERCHANT: Final = 180
 DELIVERIES_IN_FLIGHT: Final = 500
 ROUNDS_IN_FLIGHT: Final = 60
 SWEEPS_IN_FLIGHT: Final = 10  # they take seconds, and must leave room for the questions that customers wait for
 OUR_FAULT: Final = timedelta(seconds=5)
 RECORD_AGAIN: Final = (0.5, 1.0, 2.0, 3.0, 3.0, 4.0)  # seconds: a restart, or a standby that takes over
 ASKING: Final = (Duty.Kind.VOUCHED, Duty.Kind.VERIFY, Duty.Kind.ASK)
-SENDING: Final = (Duty.Kind.DELIVER, Duty.Kind.REDELIVER)
 
 
 @dataclass(slots=True)
@@ -59,6 +59,7 @@ class Worker:
     threads: Threads
     rounds: Counter[UUID] = field(default_factory=Counter)
     deliveries: Counter[UUID] = field(default_factory=Counter)
+    merchants: dict[UUID, UUID] = field(default_factory=dict)  # whose lanes those are
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     resting: dict[UUID, datetime] = field(default_factory=dict)
     held: set[int] = field(default_factory=set)
@@ -107,9 +108,10 @@ class Worker:
             Duty.Kind.PREPARE.value: min(ANNOUNCEMENTS_A_TURN, asking),
             Duty.Kind.DELIVER.value: min(DELIVERIES_A_TURN, sending),
             Duty.Kind.REDELIVER.value: min(DELIVERIES_A_TURN, sending),
+            Duty.Kind.PROBE.value: min(DELIVERIES_A_TURN, sending),
         }
         # What is still being done may be due again: put off by its own round, or a crash forgot our claim of it.
-        taken = await duties.take(queue, limits=limits, full=self._full_lanes(), held=self.held, at=datetime.now(UTC))
+        taken = await duties.take(queue, limits=limits, full=self._full(), held=self.held, at=datetime.now(UTC))
         asked = _by(lambda duty: duty.lane, (duty for duty in taken if duty.kind in ASKING))
         for lane, group in asked.items():
             self._start(self._ask(group), group, self.rounds, [lane])
@@ -122,16 +124,25 @@ class Worker:
         sent = _by(lambda duty: (duty.merchant, duty.mode), (duty for duty in taken if duty.kind in SENDING))
         for group in sent.values():
             places = [duty.lane for duty in group]
+            self.merchants |= {duty.lane: duty.merchant for duty in group}
             self._start(self._deliver(group, places), group, self.deliveries, places)
         return len(taken)
 
-    def _full_lanes(self) -> list[UUID]:
+    def _full(self) -> Full:
         at = datetime.now(UTC)
         self.resting = {lane: until for lane, until in self.resting.items() if until > at}
         asking = [lane for lane, count in self.rounds.items() if count >= ROUNDS_OF_A_LANE]
         asking += self.resting
-        room = 2 * DELIVERIES_A_TURN  # a turn takes as many first attempts and as many retries at the most
-        return asking + [lane for lane, count in self.deliveries.items() if count > DELIVERIES_OF_A_LANE - room]
+        self.merchants = {lane: merchant for lane, merchant in self.merchants.items() if lane in self.deliveries}
+        of_merchants: Counter[UUID] = Counter()
+        for lane, merchant in self.merchants.items():
+            of_merchants[merchant] += self.deliveries[lane]
+        turn = DELIVERIES_A_TURN  # one turn takes so many of each kind at the most, and all may be of one lane
+        return Full(
+            lanes=asking + _more_than(DELIVERIES_OF_A_LANE - turn, self.deliveries),
+            again=_more_than(DELIVERIES_OF_A_LANE - 2 * turn, self.deliveries),
+            merchants=_more_than(DELIVERIES_OF_A_MERCHANT - 2 * turn, of_merchants),
+        )
 
     def _start(
         self, work: Coroutine[Any, Any, None], group: Sequence[Taken], counter: Counter[UUID], places: list[UUID]
@@ -185,6 +196,10 @@ class Worker:
         if not route:
             return
         outgoing = await self.threads.run(route.schema, deliver.load, route, group, at=datetime.now(UTC))
+        sent = {item.duty.id for item in outgoing}
+        for duty in group:
+            if duty.id not in sent:  # nothing is left of it, or it waits for an earlier event of its order
+                self._let_go(duty, places)
 
         async def one(item: deliver.Outgoing) -> None:
             try:
@@ -192,11 +207,14 @@ class Worker:
             except Exception as error:  # ours; its lease ends, and its neighbours go on
                 log.error("delivery_failed", delivery=str(item.delivery_id), exc_info=error)
             finally:
-                self.held.discard(item.duty.id)
-                places.remove(item.duty.lane)
-                _give_back(self.deliveries, [item.duty.lane])
+                self._let_go(item.duty, places)
 
         await asyncio.gather(*map(one, outgoing))
+
+    def _let_go(self, duty: Taken, places: list[UUID]) -> None:
+        self.held.discard(duty.id)
+        places.remove(duty.lane)
+        _give_back(self.deliveries, [duty.lane])
 
     async def _send(self, route: Route, item: deliver.Outgoing) -> None:
         try:
@@ -262,6 +280,10 @@ def _give_back(counter: Counter[UUID], places: Sequence[UUID]) -> None:
     for lane in set(places):
         if counter[lane] <= 0:
             del counter[lane]
+
+
+def _more_than(count: int, counter: Counter[UUID]) -> list[UUID]:
+    return [key for key, value in counter.items() if value > count]
 
 
 def _by(key: Callable[[Taken], Any], taken: Iterable[Taken]) -> dict[Any, list[Taken]]:

@@ -73,6 +73,7 @@ class GiveUpReason(StrEnum):
     """Why nothing more is tried."""
 
     HORIZON = "horizon"
+    TEST = "test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ def judge(reply: Reply, *, attempt: int, first_at: datetime, at: datetime, jitte
         return Delivered()
     if reply.error is None and reply.status == 410:
         return EndpointGone()
-    next_at = at + max(_own_delay(reply, attempt=attempt, jitter=jitter), _asked_delay(reply, at=at))
+    next_at = at + max(_own_delay(reply, attempt=attempt, jitter=jitter), asked_delay(reply, at=at))
     return GivenUp(GiveUpReason.HORIZON) if next_at > first_at + HORIZON else RetryAt(next_at)
 
 
@@ -136,7 +137,7 @@ def _is_slow(reply: Reply) -> bool:
     return reply.status is not None and 400 <= reply.status < 500 and reply.status not in _QUICK_4XX
 
 
-def _asked_delay(reply: Reply, *, at: datetime) -> timedelta:
+def asked_delay(reply: Reply, *, at: datetime) -> timedelta:
     """Return how long the endpoint asked us to wait, twelve hours at most; nothing when it is not legible."""
     if reply.error is not None or reply.status not in _ASKS_TO_WAIT or reply.retry_after is None:
         return timedelta(0)

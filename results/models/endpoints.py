@@ -39,6 +39,11 @@ class Endpoint(models.Model):
     def __str__(self) -> str:
         return self.url
 
+    @property
+    def listens(self) -> bool:
+        """True when what is published goes out at once."""
+        return self.paused_at is None and self.disabled_at is None and self.opened_at is None
+
 
 class EndpointSecret(models.Model):
     """A sealed key that signs what an endpoint hears; while one retires, both sign."""

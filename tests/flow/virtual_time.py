@@ -273,7 +273,8 @@ class World:
     def take(self) -> list[Taken]:
         limits = dict.fromkeys(KINDS, 0) | {str(kind): 200 for kind in ASKING}
         with connection.cursor() as cursor:
-            cursor.execute(TAKE_SQL, {"at": self.at, "lease_ends": self.at + LEASE, "full": [], "held": []} | limits)
+            nothing = {name: [] for name in ("full", "full_again", "full_merchants", "held")}
+            cursor.execute(TAKE_SQL, {"at": self.at, "lease_ends": self.at + LEASE} | nothing | limits)
             return [Taken(*row) for row in cursor.fetchall()]
 
     def turn(self, how: How) -> None:

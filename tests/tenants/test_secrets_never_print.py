@@ -30,12 +30,15 @@ OUTGOING = Outgoing(
     delivery_id=ID,
     event_id=ID,
     event_type="payment.paid",
+    event_at=AT,
     endpoint_id=ID,
     url="https://shop.example.com/callback",
     body=b'{"buyer": "' + BYTES + b'"}',
     secrets=(SigningSecret(BYTES),),
     number=1,
-    first_at=AT,
+    step=1,
+    began_at=AT,
+    headers={"authorization": HIDDEN},
 )
 
 
@@ -52,7 +55,7 @@ OUTGOING = Outgoing(
         ReturnKey(kid="rk_1", key=HIDDEN),
         OrderKey(kid="ok_1", key=HIDDEN),
         OUTGOING,
-        Tried(OUTGOING, Reply(status=200), Delivered(), AT),
+        Tried(OUTGOING, Reply(status=200), Delivered(), AT, AT, 0.0),
     ],
     ids=lambda holder: type(holder).__name__,
 )
