@@ -84,6 +84,22 @@ def test_what_waits_for_a_poisoned_event_of_a_drain_waits_a_minute(bakery: Cast)
     assert MINUTE <= taken.at - began <= 2 * MINUTE
 
 
+def test_a_drain_keeps_the_order_however_long_it_takes(bakery: Cast) -> None:
+    """An event whose earlier one has not had its turn in the drain yet waits for it, for more than a minute, too."""
+    with inside(bakery.merchant.schema_name):
+        Endpoint.objects.update(paused_at=BEGINNING)
+    line = Line(bakery, lambda outgoing, at: OK)
+    first, second = line.publish("order-1"), line.publish("order-1", type="payment.cancelled")
+    with inside(bakery.merchant.schema_name):
+        Endpoint.objects.update(paused_at=None)
+        owe_backlog(bakery.route, line.endpoint().id, at=line.at)
+        its_delivery = Delivery.objects.get(event=first)
+    Duty.objects.filter(reference=its_delivery.id).update(due_at=line.at + 5 * MINUTE)
+    line.wait(6 * MINUTE)
+
+    assert line.heard() == [first.id, second.id]
+
+
 def test_a_late_retry_says_that_the_payment_has_moved(bakery: Cast) -> None:
     """The header names the newest event of the payment; the newest itself says nothing."""
     line = Line(bakery, refuse("payment.paid"))
