@@ -32,7 +32,7 @@ from results.core.story import (
 )
 from results.core.words import Check, PaymentStatus
 from results.expect import price_of
-from results.models import Attempt, Delivery, Event, Notification, Order, Payment, Verification
+from results.models import Attempt, Delivery, Endpoint, Event, Notification, Order, Payment, Verification
 from tenants.models import Duty
 from tenants.routing import Route
 
@@ -263,9 +263,17 @@ def _delivery(delivery: Delivery, attempts: Sequence[Attempt], next_at: datetime
         delivered_at=delivery.delivered_at,
         given_up_at=delivery.given_up_at,
         next_at=next_at,
-        held="disabled" if endpoint.disabled_at else "paused" if endpoint.paused_at else "",
+        held=_held(endpoint),
         attempts=tuple(_attempt(one) for one in attempts if one.delivery_id == delivery.id),
     )
+
+
+def _held(endpoint: Endpoint) -> str:
+    if endpoint.disabled_at:
+        return "disabled"
+    if endpoint.paused_at:
+        return "paused"
+    return "failing" if endpoint.opened_at else ""
 
 
 def host_of(url: str) -> str:

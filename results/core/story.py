@@ -107,7 +107,10 @@ class AttemptPart:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryPart:
-    """One endpoint that is to hear an event. `held` is `paused` or `disabled` while its endpoint is."""
+    """One endpoint that is to hear an event. `held` says of its endpoint: `paused`, `disabled`, or `failing`.
+
+    What fails so often is only probed, until it is back.
+    """
 
     endpoint: str
     delivered_at: datetime | None

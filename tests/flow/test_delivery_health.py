@@ -169,20 +169,22 @@ def test_what_a_silent_endpoint_does_not_hear_is_written_down(bakery: Cast, fiel
     assert not Duty.objects.filter(kind="deliver").exists()
 
 
-def test_what_is_owed_when_an_endpoint_is_paused_waits(bakery: Cast) -> None:
+@pytest.mark.parametrize("field", ["paused_at", "disabled_at", "opened_at"])
+def test_what_is_owed_when_an_endpoint_falls_silent_waits(bakery: Cast, field: str) -> None:
     """A duty that comes due meanwhile is dropped, and its delivery kept."""
     line = Line(bakery, down_until(BEGINNING))
     line.publish("order-1")
     with inside(bakery.merchant.schema_name):
-        Endpoint.objects.update(paused_at=BEGINNING)
+        Endpoint.objects.update(**{field: BEGINNING})
 
     line.wait(DAY)
+    before = line.heard()
     with inside(bakery.merchant.schema_name):
-        Endpoint.objects.update(paused_at=None)
+        Endpoint.objects.update(**{field: None})
         owe_backlog(bakery.route, line.endpoint().id, at=line.at)
     line.wait(SECOND)
 
-    assert len(line.heard()) == 1
+    assert (len(before), len(line.heard())) == (0, 1)
 
 
 def test_seven_days_count_from_the_return_of_the_endpoint(bakery: Cast) -> None:

@@ -226,6 +226,7 @@ def test_times_are_those_of_seoul() -> None:
         ({"delivered_at": NOON}, "delivered 11-21 12:00:00"),
         ({"given_up_at": NOON}, "given up 11-21 12:00:00"),
         ({"held": "disabled", "next_at": NOON}, "not delivered; waits, because the endpoint is disabled"),
+        ({"held": "failing"}, "not delivered; waits, because the endpoint is failing and only probed until it is back"),
         ({}, "not delivered, and no try is owed"),
     ],
 )

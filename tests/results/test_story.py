@@ -155,15 +155,18 @@ def test_a_delivery_that_failed_shows_when_it_is_tried_again(bakery: Cast, run_w
     assert duty.about.startswith("payment.paid to 127.0.0.1:")
 
 
-def test_a_paused_endpoint_is_what_holds_a_delivery_back(bakery: Cast, run_worker: Work) -> None:
+@pytest.mark.parametrize(
+    ("field", "held"), [("paused_at", "paused"), ("disabled_at", "disabled"), ("opened_at", "failing")]
+)
+def test_a_silent_endpoint_is_what_holds_a_delivery_back(bakery: Cast, run_worker: Work, field: str, held: str) -> None:
     """A delivery that waits for its endpoint says so, and owes no try."""
     with inside(bakery.merchant.schema_name):
-        Endpoint.objects.update(paused_at=datetime.now(UTC))
+        Endpoint.objects.update(**{field: datetime.now(UTC)})
 
     pays(bakery, "order-1", run_worker=run_worker)
 
     [delivery] = known_story(bakery, "order-1").events[0].deliveries
-    assert (delivery.held, delivery.next_at, delivery.attempts) == ("paused", None, ())
+    assert (delivery.held, delivery.next_at, delivery.attempts) == (held, None, ())
 
 
 def test_an_id_that_portone_does_not_know_has_a_story_too(bakery: Cast, run_worker: Work) -> None:

@@ -42,6 +42,7 @@ CAUSES: Final = {
     "order_registered": "the order was registered",
     "member": "a member decided so",
 }
+HELD: Final = {"failing": "failing and only probed until it is back"}
 REVIEWS: Final = {
     "payment.review.amount_mismatch": "the amount is not what was expected, or not exact in its currency",
     "payment.review.currency_mismatch": "the currency is not what was expected",
@@ -184,7 +185,7 @@ def verdict(delivery: DeliveryPart, *, at: datetime) -> str:
     if delivery.given_up_at:
         return f"given up {time(delivery.given_up_at)}"
     if delivery.held:
-        return f"not delivered; waits, because the endpoint is {delivery.held}"
+        return f"not delivered; waits, because the endpoint is {HELD.get(delivery.held, delivery.held)}"
     if delivery.next_at:
         return f"not delivered yet; next try {due(delivery.next_at, at=at)}"
     return "not delivered, and no try is owed"
