@@ -154,6 +154,18 @@ def test_an_endpoint_without_backlog_is_not_forgotten(bakery: Cast) -> None:
     assert len(line.heard()) == 1
 
 
+def test_probing_gives_nothing_up(bakery: Cast) -> None:
+    """What is older than seven days when its endpoint fails altogether stays owed."""
+    down = BEGINNING + 4 * DAY
+    line = Line(bakery, lambda outgoing, at: OK if at < down and outgoing.event_type != "payment.paid" else BROKEN)
+    line.publish("order-0")
+    for number in range(8 * 8):
+        line.publish(f"order-{number + 1}", type="payment.cancelled")
+        line.wait(3 * HOUR)
+
+    assert not [one for one in bakery.rows(Delivery) if one.given_up_at]
+
+
 @pytest.mark.parametrize("field", ["paused_at", "disabled_at"])
 def test_what_a_silent_endpoint_does_not_hear_is_written_down(bakery: Cast, field: str) -> None:
     """Paused or disabled, it gets rows and no requests."""

@@ -21,6 +21,7 @@ from results.models import (
     Order,
     Payment,
     Reconciliation,
+    Replay,
     Verification,
 )
 from tenants.encryption import SealingKeyMissing
@@ -350,6 +351,7 @@ def one_of_each() -> list[Model]:
         Notification.objects.create(**live, kind="webhook", received_at=NOON, claim={}),
         Verification.objects.create(**live, **asked),
         Reconciliation.objects.create(**live, since=NOON),
+        Replay.objects.create(**live, wish={}, actor="owner@bakery.example", expected=1, created_at=NOON),
     ]
 
 
