@@ -84,6 +84,15 @@ def _freeze(route: Route, order: Order, payment: Payment, news: News, *, at: dat
 
 def announce(route: Route, type: EventType, data: dict[str, Any], *, at: datetime, but: UUID | None = None) -> Event:
     """Tell news that concern no order, such as `{"account": {...}}`, to the endpoints that subscribe, `but` one."""
+    event = freeze_notice(route, type, data, at=at)
+    with transaction.atomic():
+        event.save(force_insert=True)
+        owe_deliveries(route, event, at=at, but=but)
+    return event
+
+
+def freeze_notice(route: Route, type: EventType, data: dict[str, Any], *, at: datetime) -> Event:
+    """Return news that concern no order, frozen; the caller saves them and says who is to hear them."""
     id_ = new_id()
     notice = Notice(
         id=encode("evt", id_),
@@ -93,11 +102,7 @@ def announce(route: Route, type: EventType, data: dict[str, Any], *, at: datetim
         merchant=encode("mer", route.merchant_id),
         data=data,
     )
-    event = Event(id=id_, mode=route.mode, type=type, created_at=at, body=freeze(notice.envelope()))
-    with transaction.atomic():
-        event.save(force_insert=True)
-        owe_deliveries(route, event, at=at, but=but)
-    return event
+    return Event(id=id_, mode=route.mode, type=type, created_at=at, body=freeze(notice.envelope()))
 
 
 def owe_deliveries(route: Route, event: Event, *, at: datetime, but: UUID | None = None) -> None:

@@ -33,13 +33,14 @@ from tests.factories import Cast, make_merchant, set_up
 from tests.postbox import Postbox, running_postbox
 
 Work = Callable[..., None]
+TOGETHER = ("tests/faults/", "tests/browser/", "tests/interop/")
 
 
 class GroupScheduling(LoadScopeScheduling):
-    """Keeps together the tests that kill, which share what they kill, and those of a browser; others go anywhere."""
+    """Keeps together the tests that kill, which share what they kill, and those of a browser or of Node.js."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((folder for folder in ("tests/faults/", "tests/browser/") if folder in nodeid), nodeid)
+        return next((folder for folder in TOGETHER if folder in nodeid), nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -166,7 +166,7 @@ def set_up(
 
 def add_endpoint(cast: Cast, url: str, **fields: Any) -> SigningSecret:
     with inside(cast.merchant.schema_name):
-        endpoint, secret = create_endpoint(cast.route, url=url, at=datetime.now(UTC))
+        endpoint, secret = create_endpoint(cast.route, url=url, actor="tests", at=datetime.now(UTC))
         Endpoint.objects.filter(id=endpoint.id).update(**fields) if fields else None
     return secret
 

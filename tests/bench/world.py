@@ -53,7 +53,7 @@ def _open_stall(name: str, callback_url: str) -> Stall:
     route = find_mode(merchant.id, Mode.LIVE)
     assert route is not None
     with inside(merchant.schema_name):
-        endpoint, secret = create_endpoint(route, url=f"{callback_url}/{name}", at=at)
+        endpoint, secret = create_endpoint(route, url=f"{callback_url}/{name}", actor="bench", at=at)
     return Stall(route, *_keys(merchant), endpoint=endpoint.id, secret=secret)
 
 

@@ -292,7 +292,7 @@ def test_a_callback_to_a_private_address_is_refused_when_it_is_registered(
     settings.CALLBACK_ALLOWED_NETWORKS = ()
 
     with inside(bakery.merchant.schema_name), pytest.raises(BadCallbackUrl):
-        create_endpoint(bakery.route, url=url, at=datetime.now(UTC))
+        create_endpoint(bakery.route, url=url, actor="tests", at=datetime.now(UTC))
 
     assert len(bakery.rows(Endpoint)) == 1
 

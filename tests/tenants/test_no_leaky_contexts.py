@@ -14,6 +14,7 @@ SWITCHES = {"set_tenant", "set_schema"}
 OPENERS = {
     "tenants_credential": ("results/portone/",),
     "results_endpointsecret": ("results/deliver.py",),
+    "results_endpoint": ("results/deliver.py",),
 }
 
 Rule = Callable[[str, ast.Module], Iterator[str]]
@@ -136,6 +137,7 @@ def test_the_product_keeps_the_rule(rule: Rule) -> None:
         (own_switch, "tenants/routing.py", "connection.set_schema('bakery')"),
         (vault_opened_elsewhere, "results/verify.py", "v.open(b, table='tenants_credential', field='token', row=r)"),
         (vault_opened_elsewhere, "api/x.py", "T = 'results_endpointsecret'\nv.open(b, table=T, field='s', row=r)"),
+        (vault_opened_elsewhere, "results/endpoints.py", "v.open(b, table='results_endpoint', field='headers', row=r)"),
         (vault_opened_elsewhere, "results/verify.py", "v.open(b, table=anything(), field='s', row=r)"),
         (vault_opened_elsewhere, "results/verify.py", "v.open(b, **where)"),
         (other_http, "results/portone/client.py", "import requests"),

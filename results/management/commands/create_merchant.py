@@ -150,7 +150,7 @@ def set_up_mode(
     portone_keys = {name: options[name] for name in ("imp_key", "imp_secret", "tier")}
     others = connect_account(route, **portone_keys, actor=ACTOR, at=at)
     with inside(merchant.schema_name):
-        _, secret = create_endpoint(route, url=options["callback_url"], at=at)
+        _, secret = create_endpoint(route, url=options["callback_url"], actor=ACTOR, at=at)
     issued = issue_keys(merchant, mode, actor=ACTOR, at=at)
     ensure_sweeps()
     issued_once = {
