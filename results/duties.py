@@ -61,6 +61,21 @@ AND NOT EXISTS (SELECT 1 FROM public.tenants_duty WHERE kind = 'sweep' AND refer
 ON CONFLICT (reference) WHERE kind = 'sweep' DO NOTHING
 """
 
+# A duty on lease may have its request under way: the new one waits for the lease's end, and is not sent beside it.
+OWE_AGAIN: Final = """
+WITH dropped AS (
+    DELETE FROM public.tenants_duty WHERE kind IN ('deliver', 'redeliver') AND reference = ANY(%(deliveries)s)
+    RETURNING reference, due_at),
+under_way AS (
+    SELECT reference, max(due_at) AS due_at FROM dropped
+    WHERE due_at > %(due_at)s AND due_at <= %(lease_ends)s GROUP BY reference)
+INSERT INTO public.tenants_duty (kind, merchant, mode, lane, reference, due_at, tries)
+SELECT 'redeliver', %(merchant)s, %(mode)s, owed.lane, owed.reference,
+    COALESCE(under_way.due_at, %(due_at)s + owed.place * interval '1 microsecond'), 0
+FROM unnest(%(lanes)s::uuid[], %(deliveries)s::uuid[]) WITH ORDINALITY AS owed(lane, reference, place)
+LEFT JOIN under_way ON under_way.reference = owed.reference ORDER BY owed.place
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Taken:
@@ -202,11 +217,33 @@ def owe_deliveries(*, merchant: UUID, mode: str, deliveries: Sequence[tuple[UUID
     )
 
 
+def hold(deliveries: Sequence[UUID]) -> None:
+    """Lock what is owed of these deliveries until the transaction ends; no worker takes it meanwhile."""
+    _run(
+        "SELECT id FROM public.tenants_duty WHERE kind IN ('deliver', 'redeliver') AND reference = ANY(%s)"
+        " ORDER BY id FOR UPDATE",
+        [list(deliveries)],
+    )
+
+
+def owe_again(*, merchant: UUID, mode: str, deliveries: Sequence[tuple[UUID, UUID]], due_at: datetime) -> None:
+    """Owe each (endpoint, delivery) another attempt, in this order, in place of whatever was owed of it before."""
+    values = {
+        "merchant": merchant,
+        "mode": mode,
+        "lanes": [lane for lane, _ in deliveries],
+        "deliveries": [delivery for _, delivery in deliveries],
+        "due_at": due_at,
+        "lease_ends": due_at + LEASE,
+    }
+    _run(OWE_AGAIN, values)
+
+
 def no_question(payment: UUID) -> None:
     """Ask about a payment no more."""
     _run("DELETE FROM public.tenants_duty WHERE reference = %s AND kind = 'ask'", [payment])
 
 
-def _run(statement: str, values: Sequence[Any]) -> None:
+def _run(statement: str, values: Sequence[Any] | Mapping[str, Any]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)

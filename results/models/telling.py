@@ -29,6 +29,7 @@ class Event(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["created_at"], name="event_of_a_claim", condition=models.Q(type__startswith="claim.")),
+            models.Index(fields=["mode", "created_at", "id"], name="event_in_order_of_time"),
         ]
 
     def __str__(self) -> str:

@@ -13,6 +13,7 @@ from django.db import connection
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import Conninfo
 
+from results import replay
 from results.endpoints import own_hosts
 from results.outbound import GuardedClient
 from results.portone import PortOne
@@ -27,7 +28,7 @@ from tenants.routing import Threads
 log = structlog.get_logger()
 
 JOB_THREADS: Final = 2  # of their own, because a job may wait for a mail server
-STEPS: Final[Mapping[str, Step]] = {mail.STEP: mail.send_letter}
+STEPS: Final[Mapping[str, Step]] = {mail.STEP: mail.send_letter, replay.STEP: replay.continue_replay}
 CLOCKWORK: Final = (
     Clockwork("provision_unfinished", "* * * * *", provision_unfinished),
     Clockwork("ensure_sweeps", "* * * * *", ensure_sweeps),
