@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import QuerySet
 
-from results.models import Endpoint
+from results.models import Delivery, Endpoint
 from tenants.routing import Route
 
 DROPPED: Final = "DELETE FROM public.tenants_duty WHERE lane = %s AND kind IN ('deliver', 'redeliver', 'probe')"
@@ -45,6 +45,13 @@ def owe_backlog(route: Route, endpoint: UUID, *, at: datetime) -> int:
     """Begin a new round for everything that an endpoint has not heard; return how much that is."""
     drop_duties(endpoint)
     return _run(OWED, {"merchant": route.merchant_id, "mode": route.mode, "endpoint": endpoint, "at": at})
+
+
+def give_up_backlog(endpoint: UUID, *, at: datetime) -> int:
+    """Give up everything that an endpoint has not heard, so that a replay alone can send it; return how much."""
+    drop_duties(endpoint)
+    owed = Delivery.objects.filter(endpoint=endpoint, delivered_at=None, given_up_at=None)
+    return owed.update(given_up_at=at)
 
 
 def owe_probe(route: Route, endpoint: UUID, *, due_at: datetime) -> None:

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from results import duties
-from results.backlog import drop_duties, lock, owe_backlog, owe_probe
+from results.backlog import drop_duties, give_up_backlog, lock, owe_backlog, owe_probe
 from results.core.headers import check_headers
 from results.core.health import Health
 from results.core.ids import encode
@@ -189,8 +189,8 @@ def pause_endpoint(route: Route, endpoint_id: UUID, *, actor: str, at: datetime)
 def resume_endpoint(route: Route, endpoint_id: UUID, *, with_backlog: bool, actor: str, at: datetime) -> int:
     """Let an endpoint that was paused or disabled hear news again, as if it had never failed; return what is owed it.
 
-    With its backlog everything that it has not heard is sent, each order's events by sequence. Without, that stays
-    undelivered, neither sent nor given up: a replay can still send it. Raises NoSuchEndpoint or NothingToResume.
+    With its backlog everything that it has not heard is sent, each order's events by sequence. Without, that is given
+    up, and only a replay sends it. Raises NoSuchEndpoint or NothingToResume.
     """
     with transaction.atomic():
         endpoint = _lock(route, endpoint_id)
@@ -199,9 +199,9 @@ def resume_endpoint(route: Route, endpoint_id: UUID, *, with_backlog: bool, acto
         endpoint.paused_at, endpoint.disabled_at, endpoint.disabled_because = None, None, ""
         keep(endpoint, Health(), at=at)
         endpoint.save(update_fields=["paused_at", *FIELDS])
-        drop_duties(endpoint.id)
         owed = owe_backlog(route, endpoint.id, at=at) if with_backlog else 0
-        _note(route, endpoint, "resumed", actor=actor, at=at, backlog=owed)
+        given_up = 0 if with_backlog else give_up_backlog(endpoint.id, at=at)
+        _note(route, endpoint, "resumed", actor=actor, at=at, backlog=owed, given_up=given_up)
     return owed
 
 

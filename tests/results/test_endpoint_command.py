@@ -101,7 +101,7 @@ def test_change_says_what_is_there_now(bakery: Cast) -> None:
 
 
 def test_pause_and_resume(bakery: Cast, run_worker: Work) -> None:
-    """What is told while an endpoint is paused is counted, and sent with --backlog."""
+    """What is told while an endpoint is paused is counted, and sent when it is resumed."""
     paused = run(bakery, "pause")
     imp_uid = bakery.opens_window("order-1")
     bakery.portone.approve(imp_uid, webhook=False)
@@ -109,7 +109,7 @@ def test_pause_and_resume(bakery: Cast, run_worker: Work) -> None:
     run_worker()
     waiting = run(bakery, "list", one=False)
 
-    resumed = run(bakery, "resume", "--backlog")
+    resumed = run(bakery, "resume")
     run_worker()
 
     assert "paused since" in paused

@@ -65,7 +65,9 @@ class Command(BaseCommand):
             add_settings(parser)
         add_action(actions, "pause", "let it rest; what is told meanwhile is kept", one=True)
         resume = add_action(actions, "resume", "let one that is paused or disabled hear news again", one=True)
-        resume.add_argument("--backlog", action="store_true", help="send what it has not heard, too")
+        resume.add_argument(
+            "--without-backlog", action="store_true", help="give up what it has not heard; a replay can still send it"
+        )
         rotate = add_action(actions, "rotate", "give it a new signing secret; prints it once", one=True)
         rotate.add_argument("--overlap", default="24h", help="how long the old secrets sign along: 0 to 7d (24h)")
         test = add_action(actions, "ping", "send it a test event, signed with its real secret", one=True)
@@ -136,7 +138,7 @@ def pause(command: Command, route: Route, options: Facts, at: datetime) -> None:
 
 
 def resume(command: Command, route: Route, options: Facts, at: datetime) -> None:
-    resume_endpoint(route, read_endpoint(options), with_backlog=options["backlog"], actor=ACTOR, at=at)
+    resume_endpoint(route, read_endpoint(options), with_backlog=not options["without_backlog"], actor=ACTOR, at=at)
     show_one(command, route, options, at=at)
 
 
