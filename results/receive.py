@@ -9,7 +9,7 @@ is owed before the rest, so that a flood of made-up ids delays no shop's payment
 
 import os
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from functools import partial
 from typing import Any, Final, cast
@@ -24,8 +24,6 @@ from results.core.claim import MAX_BYTES, Claim
 from tenants.fields import new_id
 from tenants.routing import KEY_STILL_OPENS, Route, twice_if_cut_off
 from tenants.statements import run_hot
-
-RAW_KEPT: Final = timedelta(days=30)
 
 EXPECTED: Final = (
     "SELECT 1 FROM {schema}.results_order"
@@ -113,7 +111,7 @@ def _values(route: Route, arrival: Arrival, *, at: datetime) -> dict[str, Any]:
         # As text: a UUID would have a type that None has not, and each merchant two prepared statements.
         "page": str(arrival.page) if arrival.page else None,
         "raw": raw,
-        "raw_expires_at": at + RAW_KEPT if raw else None,
+        "raw_expires_at": at + route.keeps_arrivals if raw else None,
         "settled_at": None if owes_a_question else at,
         "verify": owes_a_question,
     }

@@ -46,7 +46,6 @@ from tenants.routing import CUT_OFF, Route, Threads
 
 log = structlog.get_logger()
 
-RAW_KEPT: Final = timedelta(days=30)
 TOO_MANY_CLAIMS: Final = timedelta(minutes=1)
 
 
@@ -345,7 +344,7 @@ def _row(route: Route, answered: Answered, found: Found | None) -> Verification:
     if found:
         row.snapshot = found.snapshot.as_json()
         row.raw = route.open_vault().seal(found.raw, table="results_verification", field="raw", row=id_)
-        row.raw_expires_at = answered.answered_at + RAW_KEPT
+        row.raw_expires_at = answered.answered_at + route.keeps_arrivals
     return row
 
 

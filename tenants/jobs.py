@@ -52,7 +52,7 @@ class Clockwork:
 
     name: str
     cron: str
-    step: Callable[[], None]
+    step: Callable[[], object]
 
 
 def install_sql() -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from threading import Lock
 from typing import Any, Final, TypeVar
@@ -53,6 +53,7 @@ class Route:
     confirm_closed: bool = False
     prepares: bool = False
     reads_prepared: bool = False
+    keeps_arrivals: timedelta = timedelta(days=30)
     key_id: UUID | None = None
 
     @property
@@ -166,6 +167,7 @@ def _route(merchant: Merchant, mode: str, key_id: UUID | None = None) -> Route:
         confirm_closed=chosen.confirm_policy == ConfirmPolicy.CLOSED,
         prepares=chosen.prepares,
         reads_prepared=chosen.reads_prepared,
+        keeps_arrivals=timedelta(days=merchant.keeps_arrivals),
         key_id=key_id,
     )
 

@@ -4,12 +4,15 @@
 before any query. UUIDv7 begins with its time, so the written ids sort by age as the keys do.
 """
 
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _VALUES = {character: value for value, character in enumerate(_ALPHABET)}
 _LENGTH = 26
 _BITS = 128
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LOWEST_IN_A_MILLISECOND = 0x7 << 76 | 0b10 << 62  # version and variant, RFC 9562; the random bits are zero
 
 
 def encode(prefix: str, value: UUID) -> str:
@@ -40,3 +43,12 @@ def _read_number(digits: str) -> UUID | None:
         number = number * 32 + value
     # 26 characters carry 130 bits: the two above a UUID's 128 have to be zero.
     return UUID(int=number) if number >> _BITS == 0 else None
+
+
+def lowest_id(moment: datetime) -> UUID:
+    """Return the lowest UUIDv7 of a moment's millisecond: every id that was made earlier is lower.
+
+    So rows are found by their age through the primary key. Raises ValueError for a moment before 1970.
+    """
+    milliseconds = (moment - _EPOCH) // timedelta(milliseconds=1)
+    return UUID(int=milliseconds << 80 | _LOWEST_IN_A_MILLISECOND)

@@ -2,6 +2,7 @@
 
 from results.models.arrivals import Notification, Verification
 from results.models.endpoints import Endpoint, EndpointSecret
+from results.models.forgetting import Forgetting
 from results.models.money import Order, Payment
 from results.models.reconciliation import Reconciliation
 from results.models.replays import Replay
@@ -13,6 +14,7 @@ __all__ = [
     "Endpoint",
     "EndpointSecret",
     "Event",
+    "Forgetting",
     "Notification",
     "Order",
     "Payment",

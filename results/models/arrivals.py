@@ -7,8 +7,6 @@ from django.db import models
 
 from tenants.fields import SealedField, id_field, mode_field
 
-KEEPS_RAW = ~models.Q(raw_expires_at=None)
-
 
 class NotificationQuerySet(models.QuerySet["Notification"]):
     def unsettled(self) -> Self:
@@ -43,7 +41,6 @@ class Notification(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["imp_uid"], name="notification_of_payment"),
             models.Index(fields=["merchant_uid"], name="notification_of_order"),
-            models.Index(fields=["raw_expires_at"], name="notification_to_forget", condition=KEEPS_RAW),
         ]
 
     def __str__(self) -> str:
@@ -82,7 +79,6 @@ class Verification(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["imp_uid", "-asked_at"], name="verification_of_payment"),
             models.Index(fields=["merchant_uid", "-asked_at"], name="verification_of_order"),
-            models.Index(fields=["raw_expires_at"], name="verification_to_forget", condition=KEEPS_RAW),
         ]
 
     def __str__(self) -> str:

@@ -137,7 +137,10 @@ def look_up(opaque: str, *, at: datetime) -> Shown:
 
 
 def load(opaque: str, *, at: datetime) -> Shown:
-    """Find the landing behind an address and what is known of its payment; Http404 for one we never made."""
+    """Find the landing behind an address and what is known of its payment; Http404 for one we never made.
+
+    Only we can hide a merchant's id in an address, so a landing that is missing there was forgotten: its page ended.
+    """
     found = decode_page(opaque)
     merchant = find_mode(found[0], "live") if found else None
     if found is None or merchant is None:
@@ -145,7 +148,7 @@ def load(opaque: str, *, at: datetime) -> Shown:
     with inside(merchant.schema):
         notification = Notification.objects.filter(page=found[1]).first()
         if notification is None:
-            raise Http404
+            return Shown(merchant, Page(PageState.ENDED), None)
         claim = Claim.from_json(notification.imp_uid, notification.merchant_uid, notification.claim)
         payment = find_payment(notification.mode, claim)
         known = known_payment(payment) if payment else None

@@ -1,6 +1,6 @@
 """Who is served here: a merchant, its two modes and its own host name if it has one."""
 
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 from uuid import UUID
 
 from django.contrib.postgres.fields import ArrayField
@@ -8,6 +8,9 @@ from django.db import models
 from django_tenants.models import DomainMixin, TenantMixin
 
 from tenants.fields import SealedField, id_field, mode_field
+
+# Days, least and most. An attempt outlives the seven days in which its delivery is tried.
+KEEPS: Final = {"keeps_arrivals": (1, 90), "keeps_replies": (1, 90), "keeps_attempts": (7, 365)}
 
 
 class Policy(models.TextChoices):
@@ -79,6 +82,14 @@ class Merchant(TenantMixin):
             models.CheckConstraint(
                 condition=models.Q(schema_name__regex=r"^(public|t_[0-9a-f]{32})$"),
                 name="merchant_schema_name_is_ours",
+            ),
+            *(
+                models.CheckConstraint(condition=models.Q((f"{one}__range", limits)), name=f"merchant_{one}_in_limits")
+                for one, limits in KEEPS.items()
+            ),
+            models.CheckConstraint(
+                condition=models.Q(keeps_replies__lte=models.F("keeps_attempts")),
+                name="merchant_keeps_replies_no_longer_than_attempts",
             ),
         ]
 

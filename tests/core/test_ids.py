@@ -1,12 +1,14 @@
 """Outside ids: a prefix and 26 Crockford characters of a UUID."""
 
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from uuid_utils.compat import uuid7
 
-from results.core.ids import decode, encode
+from results.core.ids import decode, encode, lowest_id
 
 NOTHING = UUID(int=0)
 EVERYTHING = UUID(int=2**128 - 1)
@@ -75,3 +77,25 @@ def test_any_text_can_be_read(text: str) -> None:
     value = decode(text, prefix="evt")
 
     assert value is None or encode("evt", value)[4:] == text[4:].upper()
+
+
+def test_the_lowest_id_of_a_moment_parts_before_from_after() -> None:
+    """Every id that was made before a moment's millisecond is lower, and every other one is not."""
+    moment = datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC)
+    milliseconds = int(moment.timestamp() * 1000)
+
+    lowest = lowest_id(moment)
+
+    assert (lowest.version, lowest.variant) == (7, "specified in RFC 4122")
+    assert lowest.int >> 80 == milliseconds
+    assert UUID(int=((milliseconds - 1) << 80) | (1 << 80) - 1) < lowest
+    assert lowest_id(moment + timedelta(milliseconds=1)) > lowest
+
+
+def test_ids_are_made_between_the_lowest_of_before_and_after() -> None:
+    """What the library makes now lies between this millisecond's lowest id and a later one's."""
+    before = datetime.now(UTC)
+
+    made = uuid7()
+
+    assert lowest_id(before) <= made < lowest_id(datetime.now(UTC) + timedelta(milliseconds=1))

@@ -13,7 +13,6 @@ from django.test import Client
 
 from deploy.demo.mischief import Fault
 from results.models import Payment, Verification
-from results.receive import RAW_KEPT
 from tenants.models import Credential, Duty
 from tenants.routing import forget_everything
 from tests.factories import Cast
@@ -279,6 +278,6 @@ def test_what_came_is_kept_sealed_for_thirty_days(bakery: Cast) -> None:
 
     (row,) = bakery.notifications()
 
-    assert row.raw_expires_at == row.received_at + RAW_KEPT
-    assert timedelta(days=30) == RAW_KEPT
+    assert row.raw_expires_at == row.received_at + bakery.route.keeps_arrivals
+    assert bakery.route.keeps_arrivals == timedelta(days=30)
     assert before <= row.received_at <= datetime.now(UTC)

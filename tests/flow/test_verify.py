@@ -10,7 +10,6 @@ from django.db.models import F
 
 from deploy.demo.mischief import Fault
 from results.models import Notification, Payment, Verification
-from results.verify import RAW_KEPT
 from tenants.models import Duty
 from tenants.routing import inside
 from tests.factories import Cast
@@ -311,7 +310,7 @@ def test_what_portone_said_is_kept_without_personal_data(bakery: Cast, run_worke
     assert (row.answer, row.question) == ("found", "batch" if together else "single")
     assert (row.merchant_uid, row.snapshot["status"]) == ("order-1", "paid")
     assert row.asked_at <= row.answered_at
-    assert row.raw_expires_at == row.answered_at + RAW_KEPT
+    assert row.raw_expires_at == row.answered_at + bakery.route.keeps_arrivals
     opened = bakery.route.open_vault().open(row.raw, table="results_verification", field="raw", row=row.id)
     assert json.loads(opened)["buyer_name"] == "구매자이름"
     clear = f"{row.snapshot} {row.detail}".encode() + bytes(row.raw)

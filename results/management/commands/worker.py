@@ -18,7 +18,8 @@ from results.endpoints import own_hosts
 from results.outbound import GuardedClient
 from results.portone import PortOne
 from results.reconcile import ensure_sweeps
-from results.retention import forget_expired_everywhere
+from results.recover import recover_everywhere
+from results.retention import forget_everywhere
 from results.worker import DATABASE_THREADS, DELIVERIES_IN_FLIGHT, Worker
 from tenants import jobs, mail
 from tenants.jobs import Clockwork, Step
@@ -32,7 +33,8 @@ STEPS: Final[Mapping[str, Step]] = {mail.STEP: mail.send_letter, replay.STEP: re
 CLOCKWORK: Final = (
     Clockwork("provision_unfinished", "* * * * *", provision_unfinished),
     Clockwork("ensure_sweeps", "* * * * *", ensure_sweeps),
-    Clockwork("forget_expired", "*/5 * * * *", forget_expired_everywhere),
+    Clockwork("forget_expired", "*/5 * * * *", forget_everywhere),
+    Clockwork("recover", "*/5 * * * *", recover_everywhere),
 )
 
 
