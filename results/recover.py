@@ -12,9 +12,11 @@ import structlog
 from django.db import DatabaseError, connection, transaction
 from django.db.models import QuerySet
 
+from results.backlog import lock
 from results.models import Delivery, Endpoint
 from tenants.models import Duty, Merchant
 from tenants.routing import inside
+from tenants.statements import remove
 
 log = structlog.get_logger()
 
@@ -67,7 +69,7 @@ def owe_missing_deliveries(merchant: Merchant, *, at: datetime) -> int:
         return 0
     with transaction.atomic(), connection.cursor() as cursor:
         # Whoever stops listening removes its duties under this lock, and none may come after that.
-        list(Endpoint.objects.select_for_update(no_key=True).filter(id__in=endpoints).order_by("id"))
+        list(lock(endpoints))
         values: dict[str, Any] = {"merchant": merchant.id, "endpoints": endpoints, "before": before, "at": at}
         cursor.execute(OWED, values)
         missing: int = cursor.rowcount
@@ -86,4 +88,4 @@ def drop_duties_of_closed(*, at: datetime) -> int:
     A process remembers a merchant for half a minute, and what it wrote in that time nobody can do any more.
     """
     closed = list(Merchant.objects.filter(closed_at__gt=at - CLOSED_LATELY).values_list("id", flat=True))
-    return Duty.objects.filter(merchant__in=closed).delete()[0] if closed else 0
+    return remove(Duty.objects.filter(merchant__in=closed)) if closed else 0

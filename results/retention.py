@@ -26,6 +26,7 @@ from results.models import Attempt, Forgetting, Notification, Payment, Verificat
 from tenants.models import Duty, Merchant
 from tenants.models.merchant import KEEPS
 from tenants.routing import inside
+from tenants.statements import remove
 
 log = structlog.get_logger()
 
@@ -129,18 +130,19 @@ def forget_notifications(ids: list[UUID]) -> int:
     owed = Duty.objects.filter(kind__in=(Duty.Kind.VERIFY, Duty.Kind.VOUCHED), reference=OuterRef("pk"))
     deposits = Payment.objects.filter(mode=OuterRef("mode"), status=PaymentStatus.AWAITING_DEPOSIT)
     rows = Notification.objects.filter(id__in=ids)
-    count, _ = rows.filter(
+    over = rows.filter(
         ~Exists(owed),
         ~Exists(deposits.filter(imp_uid=OuterRef("imp_uid"))),
         ~Exists(deposits.filter(order__merchant_uid=OuterRef("merchant_uid"))),
         settled_at__isnull=False,
-    ).delete()
+    )
+    count = remove(over)
     rows.exclude(raw=None).update(raw=None, raw_expires_at=None)
     return count
 
 
 def forget_verifications(ids: list[UUID]) -> int:
-    return Verification.objects.filter(id__in=ids).delete()[0]
+    return remove(Verification.objects.filter(id__in=ids))
 
 
 def forget_answers(ids: list[UUID]) -> int:
@@ -148,7 +150,7 @@ def forget_answers(ids: list[UUID]) -> int:
 
 
 def forget_attempts(ids: list[UUID]) -> int:
-    return Attempt.objects.filter(id__in=ids).delete()[0]
+    return remove(Attempt.objects.filter(id__in=ids))
 
 
 def forget_replies(ids: list[UUID]) -> int:

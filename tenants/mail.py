@@ -37,6 +37,7 @@ class Letter(StrEnum):
     ENDPOINT_FAILING = "endpoint_failing"
     ENDPOINT_DISABLED = "endpoint_disabled"
     ENDPOINT_CHANGED = "endpoint_changed"
+    MERCHANT_CLOSED = "merchant_closed"
 
 
 # What whoever runs the shop's server has to know; everything else is the owners' alone.
@@ -66,8 +67,10 @@ def write_to_members(letter: Letter, *, merchant: UUID, mode: str, subject: str,
 
 
 def _readers(letter: Letter) -> QuerySet[Membership]:
-    """Return who may read a letter: of open merchants those who own, or every member."""
-    members = Membership.objects.filter(user__is_active=True, merchant__closed_at=None)
+    """Return who may read a letter: those who own, or every member; of a closed merchant only that it was closed."""
+    members = Membership.objects.filter(user__is_active=True)
+    if letter is not Letter.MERCHANT_CLOSED:
+        members = members.filter(merchant__closed_at=None)
     return members if letter in FOR_ALL else members.filter(role=Membership.Role.OWNER)
 
 

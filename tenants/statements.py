@@ -10,6 +10,7 @@ from typing import Any, Final, LiteralString
 
 import psycopg
 from django.db import connection
+from django.db.models import QuerySet
 from psycopg import sql
 
 PREPARED_AFTER: Final = 3  # runs on one connection
@@ -41,3 +42,11 @@ def _prepares(raw: "psycopg.Connection[tuple[Any, ...]]") -> "psycopg.Connection
     if raw.prepare_threshold is None:
         raw.prepare_threshold, raw.prepared_max = PREPARED_AFTER, PREPARED_AT_MOST
     return raw
+
+
+def remove(rows: "QuerySet[Any]") -> int:
+    """Remove rows in one statement and return how many; for those that no other row depends on.
+
+    Django's own way reads every row first, with all that is in it, because a library listens for what is deleted.
+    """
+    return int(rows._raw_delete(rows.db) or 0)

@@ -207,6 +207,16 @@ def test_a_batch_is_read_from_the_primary_key(baker: Merchant) -> None:
     assert "Sort" not in plan
 
 
+def test_what_goes_is_not_read_first(baker: Merchant) -> None:
+    """A row is removed by its id alone: nothing that it holds is fetched."""
+    attempt(100, delivery())
+
+    with capture_queries() as seen:
+        assert forget_all(baker)["attempts"] == 1
+
+    assert not [query for query in seen if query.startswith("SELECT") and '"body"' in query.split(" FROM ")[0]]
+
+
 def test_each_merchant_has_its_own_times(baker: Merchant, database: dict[str, Merchant]) -> None:
     """A shorter time counts for what is there already, an audit entry says who chose it, and others keep theirs."""
     arrival(8)
