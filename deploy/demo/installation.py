@@ -1,5 +1,6 @@
 """How does a whole Paywitness come up on one machine, with a PortOne and a shop around it?"""
 
+import asyncio
 import base64
 import json
 import os
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from .leftovers import NAME, OWNER, have_been_left
 from .place import Database, Place, choose_port
 from .players import Browser, PortOneDesk, Till, WentWrong
 from .processes import Processes, wait_until_up
@@ -91,11 +93,15 @@ def environment(addresses: Addresses, database: Database) -> dict[str, str]:
     )
 
 
-async def install(processes: Processes, addresses: Addresses, http: httpx.AsyncClient) -> Installation:
+async def install(
+    processes: Processes, addresses: Addresses, database: Database, http: httpx.AsyncClient
+) -> Installation:
     """Start everything and make one merchant whose shop and PortOne account know each other."""
     simulator = await processes.start("simulator", "-m", "deploy.demo.simulator", "--bind", _bind(addresses.simulator))
     shop = await processes.start("shop", "-m", "deploy.demo.shop", "--bind", _bind(addresses.shop))
     await processes.run("migrate", "manage.py", "migrate")
+    if await asyncio.to_thread(have_been_left, database.url):  # before a worker could begin with them
+        await processes.run("leftovers", "-m", "deploy.demo.leftovers")
     web = await processes.start("web", "manage.py", "serve", "--bind", _bind(addresses.web))
     await processes.start("worker", "manage.py", "worker")
     imp_key, imp_secret = f"demo-{secrets.token_hex(6)}", secrets.token_hex(40)
@@ -117,7 +123,7 @@ async def _create_merchant(
     printed = await processes.run(
         "create_merchant",
         *("manage.py", "create_merchant", "--json", "--mode", MODE),
-        *("--name", "데모 빵집", "--owner-email", "owner@bakery.example"),
+        *("--name", NAME, "--owner-email", OWNER),
         *("--imp-key", imp_key, "--imp-secret", imp_secret),
         *("--callback-url", f"{addresses.shop}/callback", "--return-url", addresses.return_url),
         *("--origin", addresses.shop),

@@ -89,7 +89,7 @@ async def _show(processes: Processes, addresses: Addresses, database: Database) 
     began = time.monotonic()
     say(f"Starting database, web, worker, PortOne simulator and shop; logs in {processes.logs}")
     async with httpx.AsyncClient(trust_env=False, timeout=10) as http:
-        installation = await install(processes, addresses, http)
+        installation = await install(processes, addresses, database, http)
         say(f"Ready after {time.monotonic() - began:.1f} s. Times below: from the first arrival to the callback.\n")
         rows = await walk(installation.stage)
         faults = await check_the_whole(installation.stage, rows)

@@ -16,14 +16,16 @@ from django.core.management.base import CommandError
 from django.db import connection
 from structlog.testing import CapturingLogger
 
+from deploy.demo import leftovers
 from results import close as closing
 from results.core.ids import encode
 from results.export import ExportBroken, export, read_export
-from results.management.commands.worker import CLOCKWORK
+from results.management.commands.worker import CLOCKWORK, conninfo
 from results.models import Endpoint, EndpointSecret, Event, Notification, Verification
 from results.reconcile import ensure_sweeps
 from tenants.encryption import SealingError
-from tenants.models import ApiKey, AuditEntry, Credential, Duty, Merchant, MerchantKey, RouteKey
+from tenants.models import ApiKey, AuditEntry, Credential, Duty, Merchant, MerchantKey, RouteKey, User
+from tenants.onboarding import register_merchant
 from tenants.routing import find_mode, forget_everything, inside
 from tenants.sealing import open_vault
 from tests.factories import Cast
@@ -338,6 +340,26 @@ def test_closing_says_whether_it_was_the_first_time(baker: Cast) -> None:
     """Whoever closes without an export hears whether anything was open still."""
     assert closing.close(baker.merchant, actor="tests", at=NOW)
     assert not closing.close(baker.merchant, actor="tests", at=NOW)
+
+
+def test_the_demo_closes_only_what_it_left_itself(baker: Cast) -> None:
+    """Merchants of earlier demos are closed, finished or not; one of the same name with another owner is not."""
+    ours, other = (
+        register_merchant(name=leftovers.NAME, owner_email=email, actor="tests", at=NOW)
+        for email in (leftovers.OWNER, "owner@elsewhere.example")
+    )
+
+    try:
+        before = leftovers.have_been_left(conninfo())
+        leftovers.close_leftovers()
+        after = leftovers.have_been_left(conninfo())
+        closed = set(Merchant.objects.exclude(closed_at=None).values_list("id", flat=True))
+    finally:
+        Merchant.objects.filter(id__in=(ours.id, other.id)).delete()
+        User.objects.filter(email="owner@elsewhere.example").delete()
+
+    assert (before, after) == (True, False)
+    assert closed == {ours.id}
 
 
 class _cut_off_at:
