@@ -163,7 +163,7 @@ def _put(endpoint: Endpoint, columns: Mapping[str, Any]) -> None:
 def _begin_anew(route: Route, endpoint: Endpoint, before: str, *, actor: str, at: datetime) -> None:
     """Let another server begin without the old one's failures, and tell the owners of it."""
     keep(endpoint, Health(opened_at=endpoint.opened_at), at=at)
-    if endpoint.opened_at:
+    if endpoint.opened_at and not endpoint.paused_at and not endpoint.disabled_at:
         owe_probe(route, endpoint.id, due_at=at)
     old, new = urlsplit(before).netloc, host_of(endpoint)
     _note(route, endpoint, "url_changed", actor=actor, at=at, old_host=old, new_host=new)

@@ -179,13 +179,14 @@ def test_another_server_answers_for_itself_alone(bakery: Cast) -> None:
 
 
 def test_what_is_paused_stays_so_at_another_url(bakery: Cast) -> None:
-    """A change of URL neither resumes nor enables."""
-    update(bakery, paused_at=NOON, disabled_at=NOON, disabled_because="gone")
+    """A change of URL neither resumes nor enables, and probes nothing that rests."""
+    update(bakery, paused_at=NOON, disabled_at=NOON, disabled_because="gone", opened_at=NOON)
 
     within(bakery, change_endpoint, url="http://localhost:8200/callback")
 
     endpoint = endpoint_of(bakery)
     assert (endpoint.paused_at, endpoint.disabled_at, endpoint.disabled_because) == (NOON, NOON, "gone")
+    assert not Duty.objects.filter(lane=endpoint.id).exists()
 
 
 @pytest.mark.parametrize("step", [change_endpoint, pause_endpoint, resume_endpoint, rotate_secret, ping])
