@@ -58,7 +58,7 @@ def note(route: Route, endpoints: Iterable[Endpoint], outcomes: Sequence[Outcome
 
 def _hasten_probe(route: Route, endpoint: Endpoint, *, at: datetime) -> None:
     """Let an endpoint be probed at once that has heard a test."""
-    if endpoint.opened_at:
+    if endpoint.opened_at and not endpoint.paused_at:
         owe_probe(route, endpoint.id, due_at=at)
 
 
@@ -70,13 +70,14 @@ def _note(route: Route, endpoint: Endpoint, outcome: Outcome, *, at: datetime) -
         after, changes = after_failure(before, gone=outcome.gone, probe=outcome.probe, at=at)
     keep(endpoint, after, at=at)
     _follow(route, endpoint, changes, at=at)
-    if after.opened_at and (outcome.probe or Change.OPEN in changes):
+    if after.opened_at and not endpoint.paused_at and (outcome.probe or Change.OPEN in changes):
         wait = wait_before_probe(after.probes, jitter=outcome.jitter)
         owe_probe(route, endpoint.id, due_at=max(at + wait, outcome.asked_until or at))
 
 
 def _follow(route: Route, endpoint: Endpoint, changes: set[Change], *, at: datetime) -> None:
-    if Change.CLOSE in changes:
+    # A request may have been under way when the endpoint was paused; what rests is owed nothing until it is resumed.
+    if Change.CLOSE in changes and not endpoint.paused_at:
         waited = owe_backlog(route, endpoint.id, at=at)
         log.info("endpoint_is_back", **_facts(route, endpoint), backlog=waited)
     if Change.OPEN in changes:

@@ -6,8 +6,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import transaction
 
 from deploy.demo.mischief import Fault
+from results.backlog import lock
 from results.core.headers import BadHeaders
 from results.core.ids import encode
 from results.core.subscription import BadSubscription
@@ -26,6 +28,7 @@ from results.endpoints import (
     resume_endpoint,
     rotate_secret,
 )
+from results.health import Outcome, note
 from results.models import Attempt, Delivery, Endpoint, EndpointSecret
 from tenants.models import AuditEntry, Duty, Membership
 from tenants.routing import inside
@@ -254,6 +257,34 @@ def test_what_waited_for_another_try_joins_the_backlog(
 
     assert left == 0
     assert (len(bakery.rows(Attempt)), undelivered(bakery)) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("before", "outcome"),
+    [
+        ({"failures": 9}, {"heard": False}),
+        ({"opened_at": NOON}, {"heard": False, "probe": True}),
+        ({"opened_at": NOON}, {"heard": True, "probe": True}),
+        ({"opened_at": NOON}, {"heard": True, "test": True}),
+    ],
+    ids=["opens", "stays open", "closes", "ping"],
+)
+def test_what_ends_while_an_endpoint_rests_owes_it_nothing(
+    bakery: Cast, before: dict[str, Any], outcome: dict[str, Any]
+) -> None:
+    """A request that was under way when the endpoint was paused, or a ping since, brings neither probe nor backlog."""
+    within(bakery, ping)
+    within(bakery, pause_endpoint)
+    update(bakery, failing_since=NOON, **before)
+    ended = Outcome(
+        **{"endpoint": endpoint_of(bakery).id, "gone": False, "probe": False, "test": False, "jitter": 0} | outcome
+    )
+
+    with inside(bakery.merchant.schema_name), transaction.atomic():
+        note(bakery.route, lock([ended.endpoint]), [ended], at=NOON)
+
+    assert undelivered(bakery) == 1
+    assert not Duty.objects.filter(lane=ended.endpoint).exists()
 
 
 def test_a_disabled_endpoint_begins_anew(bakery: Cast) -> None:
