@@ -93,7 +93,8 @@ WHERE endpoint_id = ANY(%(endpoints)s) AND (retires_at IS NULL OR retires_at > %
 """
 # Not the ORM: five round trips become one. Not prepared: a plan made for an empty queue would read a long one through.
 # A delivery that was delivered meanwhile, by a worker whose lease ran out, stays so; the attempt's own id keeps it
-# one row when it is recorded twice. An attempt of an earlier round says nothing about the schedule of this one.
+# one row when it is recorded twice. What was ended meanwhile by a cancelled replay stays given up, unless it was heard
+# after all. An attempt of an earlier round says nothing about the schedule of this one.
 RECORDED: Final = """
 WITH tried AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(tried)s) AS tried(
@@ -113,7 +114,8 @@ moved AS (
         tried_at = %(at)s,
         delivered_at = COALESCE(delivery.delivered_at, CASE WHEN tried.verdict = 'Delivered' THEN %(at)s END),
         heard_at = COALESCE(delivery.heard_at, CASE WHEN tried.verdict = 'Delivered' THEN %(at)s END),
-        given_up_at = CASE WHEN delivery.delivered_at IS NULL AND tried.verdict = 'GivenUp' THEN %(at)s END
+        given_up_at = CASE WHEN delivery.delivered_at IS NULL AND tried.verdict <> 'Delivered'
+            THEN COALESCE(delivery.given_up_at, CASE WHEN tried.verdict = 'GivenUp' THEN %(at)s END) END
     FROM tried WHERE delivery.id = tried.delivery),
 later AS (
     UPDATE public.tenants_duty AS duty SET due_at = tried.due_at, kind = 'redeliver'

@@ -235,10 +235,11 @@ def _sort_out(
     """Compare what is meant with what is there."""
     known = {(row.event_id, row.endpoint_id): row for row in deliveries}
     found = Sorted()
-    for pair in ((event.id, one.id) for event in events for one in endpoints if hears(one.events, event.type)):
-        delivery = known.get(pair)
-        if wish.wants(standing_of(delivery)):
-            found.add(pair, delivery)
+    for event in events:
+        for endpoint in endpoints:
+            delivery = known.get((event.id, endpoint.id))
+            if hears(endpoint.events, event.type) and wish.wants(standing_of(delivery), event.type):
+                found.add((event.id, endpoint.id), delivery)
     return found
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from results.core.replay import Standing, Wish
+from results.core.replay import NEVER_FILLED, Standing, Wish
 from results.core.words import EventType
 from results.models import Delivery, Endpoint, Event, Order
 
@@ -67,11 +67,11 @@ def next_events(events: QuerySet[Event], position: UUID | None, size: int) -> li
 
 def meant_for(endpoint: Endpoint, wish: Wish) -> Q:
     """Return the condition for events that an endpoint is to hear: `Wish.wants`, asked of the database."""
-    subscribed = _named(endpoint.events)
     there = Delivery.objects.filter(event=OuterRef("pk"), endpoint=endpoint)
+    meant = _named(endpoint.events) & (~Q(type__in=NEVER_FILLED) | Q(Exists(there)))
     if wish.undelivered:
-        return subscribed & Q(~Exists(there.filter(STANDINGS[Standing.DELIVERED])))
-    return subscribed & Q(Exists(there.filter(STANDINGS[wish.status]))) if wish.status else subscribed
+        return meant & Q(~Exists(there.filter(STANDINGS[Standing.DELIVERED])))
+    return meant & Q(Exists(there.filter(STANDINGS[wish.status]))) if wish.status else meant
 
 
 def _named(patterns: Sequence[str]) -> Q:

@@ -13,6 +13,8 @@ from uuid import UUID
 from results.core.words import EventType
 
 RELATIVE: Final = re.compile(r"([0-9]{1,5})(s|m|min|h|d|w)")
+# News about one endpoint for the others that were there: whoever was not told then is not told later.
+NEVER_FILLED: Final = (EventType.ENDPOINT_DISABLED,)
 SPANS: Final = {
     "s": timedelta(seconds=1),
     "m": timedelta(minutes=1),
@@ -57,8 +59,10 @@ class Wish:
         """Whether nothing was said, which would tell everything to everybody."""
         return self == Wish()
 
-    def wants(self, standing: Standing | None) -> bool:
-        """Say whether a delivery that stands so is meant; None is one that was never made."""
+    def wants(self, standing: Standing | None, type: str) -> bool:
+        """Say whether a delivery of such an event is meant that stands so; None is one that was never made."""
+        if standing is None and type in NEVER_FILLED:
+            return False
         if self.undelivered:
             return standing != Standing.DELIVERED
         return self.status is None or standing == self.status

@@ -59,7 +59,15 @@ def test_what_is_no_moment_is_refused_with_the_mend(text: str, mend: str) -> Non
 )
 def test_a_wish_is_about_deliveries_that_stand_so(wish: Wish, meant: set[Standing | None]) -> None:
     """Without a status all count; undelivered are those that were owed, given up or never made."""
-    assert {standing for standing in (None, *Standing) if wish.wants(standing)} == meant
+    assert {standing for standing in (None, *Standing) if wish.wants(standing, "payment.paid")} == meant
+
+
+def test_who_was_not_told_of_a_disabled_endpoint_is_not_told_later() -> None:
+    """`endpoint.disabled` is not for the endpoint that it is about: only who was told then is told again."""
+    wish = Wish(undelivered=True)
+
+    assert not wish.wants(None, "endpoint.disabled")
+    assert wish.wants(Standing.GIVEN_UP, "endpoint.disabled")
 
 
 def test_a_wish_is_kept_as_it_was_said() -> None:
