@@ -14,6 +14,15 @@ from deploy.demo.simulator import Simulator
 from tests.faults.processes import Installation
 
 AMOUNT = 64900
+ADD_ENDPOINT = """
+from datetime import UTC, datetime
+from results.endpoints import create_endpoint
+from tenants.models import Merchant
+from tenants.routing import find_mode, inside
+route = find_mode(Merchant.objects.get(schema_name="{schema}").id, "live")
+with inside("{schema}"):
+    print(create_endpoint(route, url="{url}", at=datetime.now(UTC))[1].to_text())
+"""
 
 
 @dataclass(slots=True)
@@ -25,6 +34,11 @@ class Merchant:
     installation: Installation
     facts: dict[str, str] = field(repr=False)
     schema: str = ""
+    more_shops: tuple[Shop, ...] = ()
+
+    @property
+    def shops(self) -> tuple[Shop, ...]:
+        return (self.shop, *self.more_shops)
 
     @property
     def portone(self) -> Simulator:
@@ -34,6 +48,10 @@ class Merchant:
         for order in orders:
             which = ("--merchant", self.facts["merchant"], "--mode", "live", "--order", order)
             self.installation.command("register_order", *which, "--amount", str(AMOUNT))
+
+    def adds_endpoint(self, url: str) -> str:
+        """Add an endpoint as the product itself does; return its signing secret."""
+        return self.installation.command("shell", "-v0", "-c", ADD_ENDPOINT.format(schema=self.schema, url=url)).strip()
 
     def opens_window(self, order: str) -> str:
         return self.portone.open_window(self.name, merchant_uid=order, amount=AMOUNT)
