@@ -14,15 +14,6 @@ from deploy.demo.simulator import Simulator
 from tests.faults.processes import Installation
 
 AMOUNT = 64900
-ADD_ENDPOINT = """
-from datetime import UTC, datetime
-from results.endpoints import create_endpoint
-from tenants.models import Merchant
-from tenants.routing import find_mode, inside
-route = find_mode(Merchant.objects.get(schema_name="{schema}").id, "live")
-with inside("{schema}"):
-    print(create_endpoint(route, url="{url}", at=datetime.now(UTC))[1].to_text())
-"""
 
 
 @dataclass(slots=True)
@@ -51,7 +42,7 @@ class Merchant:
 
     def adds_endpoint(self, url: str) -> str:
         """Add an endpoint as the product itself does; return its signing secret."""
-        return self.installation.command("shell", "-v0", "-c", ADD_ENDPOINT.format(schema=self.schema, url=url)).strip()
+        return self.installation.call("add_endpoint", self.schema, url).strip()
 
     def opens_window(self, order: str) -> str:
         return self.portone.open_window(self.name, merchant_uid=order, amount=AMOUNT)

@@ -132,6 +132,10 @@ class Installation:
         assert ended.returncode == 0, ended.stderr
         return ended.stdout
 
+    def call(self, name: str, *values: object) -> str:
+        """Call a function of `tests/faults/inside.py` in a process of this installation; return what it printed."""
+        return self.command("shell", "-v0", "-c", f"from tests.faults.inside import {name}; {name}(*{values!r})")
+
     def start_web(self) -> Process:
         bind = self.web_url.removeprefix("http://")
         web = self.start("serve", "--bind", bind, "--workers", "1", "--threads", "4")
