@@ -6,17 +6,10 @@ from django.db import transaction
 
 from results.backlog import lock, owe_backlog
 from results.core.words import EventType
-from results.endpoints import create_endpoint
 from results.models import Endpoint
 from results.tell import announce
 from tenants.models import Merchant
 from tenants.routing import Route, find_mode, inside
-
-
-def add_endpoint(schema: str, url: str) -> None:
-    """Make another endpoint and print its signing secret."""
-    with inside(schema):
-        print(create_endpoint(live(schema), url=url, at=datetime.now(UTC))[1].to_text())  # noqa: T201
 
 
 def announce_many(schema: str, count: int) -> None:

@@ -7,6 +7,7 @@ and `storm_judge.py` compares what PortOne knows with what each shop was told.
 
 import random
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -34,6 +35,7 @@ from tests.faults.storm_weather import (
     trap,
 )
 
+PROBED = "endpoint_only_probed"
 LIVES_AT_ONCE = 120
 # A webhook that says another thing than PortOne is asked about for ten minutes: the first answer is what is waited for.
 TO_DO = "SELECT kind, count(*) FROM tenants_duty WHERE kind NOT IN ('sweep', 'ask', 'verify', 'vouched') GROUP BY kind"
@@ -83,6 +85,8 @@ class Storm:
     restarts: int = 0
     seconds: float = 0.0
     settled_after: float = 0.0
+    errors: Counter[str] = field(default_factory=Counter)
+    probed: int = 0
 
     @property
     def keepers(self) -> list[Keeper]:
@@ -113,7 +117,15 @@ def weather(plan: Plan, folder: Path) -> tuple[Storm, Judgement]:
         calm(storm)
         judgement = settle(storm)
         storm.settled_after = time.monotonic() - begun - storm.seconds
+        read_logs(storm)
         return storm, judgement
+
+
+def read_logs(storm: Storm) -> None:
+    """Count what the processes logged, those that were killed included, while their logs are there."""
+    for process in storm.installation.processes:
+        storm.errors.update(str(line["event"]).partition(":")[0] for line in process.faults)
+        storm.probed += len(process.lines(PROBED))
 
 
 @contextmanager

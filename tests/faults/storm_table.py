@@ -40,7 +40,8 @@ def figures(storm: Storm, judgement: Judgement) -> Iterator[tuple[str, object]]:
     yield "database restarts", storm.restarts
     yield from ((f"PortOne: {kind}", times) for kind, times in _sorted(storm.installation.portone.faults.met()))
     yield from ((f"shops: {kind}", times) for kind, times in _sorted(faults_of_shops(storm)))
-    yield from ((f"logged: {event}", times) for event, times in _sorted(logged(storm)))
+    yield "endpoints only probed for a while", storm.probed
+    yield from ((f"logged: {event}", times) for event, times in _sorted(storm.errors))
     yield "duplicates, the same bytes", judgement.duplicates
     yield "median telling, s", f"{median(judgement.waits or [0]):.2f}"
     yield "slowest telling, s", f"{max(judgement.waits, default=0):.1f}"
@@ -54,11 +55,6 @@ def figures(storm: Storm, judgement: Judgement) -> Iterator[tuple[str, object]]:
 def faults_of_shops(storm: Storm) -> Counter[str]:
     shops = [shop for merchant in storm.merchants for shop in merchant.shops]
     return sum((shop.faults.met() for shop in shops), Counter())
-
-
-def logged(storm: Storm) -> Counter[str]:
-    """Count what the processes logged as errors."""
-    return Counter(str(line.get("event")) for process in storm.installation.processes for line in process.faults)
 
 
 def shortcomings(storm: Storm, judgement: Judgement, *, kills: int, restarts: int) -> list[str]:
