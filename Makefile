@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 ARGS ?=
 export ENVIRONMENT ?= development
 
-.PHONY: help install demo test bench lint browser
+.PHONY: help install demo test faults bench lint browser
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ lint: $(INSTALLED) ## lint, types and import contracts
 test: browser lint ## lint, types, import contracts and all tests
 	@$(BIN)/python manage.py makemigrations --check --dry-run >/dev/null || { echo "a model has no migration"; exit 1; }
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+faults: $(INSTALLED) ## payments through a storm of kills, restarts and faults, in 12 minutes (ARGS=--seed=7 to repeat one)
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 bench: $(INSTALLED) ## the benchmarks, as ratios in one run
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -158,7 +158,7 @@ def begin(route: Route, duty: Taken, *, jitter: float, page_size: int | None, at
         return None
     standing = may_ask(credential, at=at)
     if isinstance(standing, Pause):
-        duties.put_off({duty.id: standing.until})
+        duties.give_back({duty.id: standing.until})
         return None
     access = open_access(credential, route.open_vault())
     if credential.account is None:
@@ -298,10 +298,14 @@ def _owe_next(route: Route, duty: Taken, *, due_at: datetime) -> None:
 
 
 def _wait(route: Route, duty: Taken, error: PortOneError, *, asked_at: datetime, at: datetime) -> None:
-    """Put the turn off after PortOne was silent or refused the keys; its page is asked for again."""
+    """Put the turn off after PortOne was silent or refused the keys; its page is asked for again.
+
+    Not for longer than until the next sweep would begin: what PortOne sent while it was away is found by sweeps alone.
+    """
     log.warning("sweep_unanswered", merchant=str(route.merchant_id), mode=route.mode, detail=str(error)[:300])
     paused_until = note_error(route, error, asked_at=asked_at, at=at)
-    duties.put_off({duty.id: max(at + after_silence(duty.tries), paused_until or at)})
+    wait = min(after_silence(duty.tries), settings.SWEEP_INTERVAL)
+    duties.put_off({duty.id: max(at + wait, paused_until or at)})
 
 
 def ask_known_again(route: Route, *, at: datetime) -> None:

@@ -7,15 +7,19 @@ answer go wrong, which is how duplicates are born.
 import asyncio
 import json
 import threading
+import zlib
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Literal, get_args
 
 from aiohttp import web
 
-Kind = Literal["latency", "status", "html", "close", "hang", "endless"]
+Kind = Literal["latency", "status", "html", "close", "hang", "endless", "bomb"]
 
 HANG_SECONDS = 3600.0
+BOMB_MEBIBYTES = 64
 HTML = "<!doctype html><title>점검 중</title><h1>서비스 점검 중입니다</h1>"
 
 
@@ -24,7 +28,8 @@ class Fault:
     """One way to misbehave.
 
     `where` names endpoints and `who` an account or an order; empty means all. `times` counts down; None means
-    until cleared. `seconds` is how long latency and hang last, and the pause within an endless body.
+    until cleared. `seconds` is how long latency and hang last, and the pause within an endless body. A bomb is a
+    small gzip body that unpacks to very much.
     """
 
     kind: Kind
@@ -37,6 +42,10 @@ class Fault:
     times: int | None = None
     after: bool = False
 
+    @property
+    def name(self) -> str:
+        return str(self.status) if self.kind == "status" else self.kind
+
     def fits(self, *, where: str, who: str) -> bool:
         return (not self.where or where in self.where) and self.who in ("", who)
 
@@ -47,6 +56,7 @@ class Faults:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._faults: list[Fault] = []
+        self._met: Counter[str] = Counter()
 
     def add(self, fault: Fault) -> Fault:
         with self._lock:
@@ -57,14 +67,26 @@ class Faults:
         with self._lock:
             self._faults.clear()
 
+    def remove(self, fault: Fault) -> None:
+        """End one that was not counted down meanwhile; the others stay."""
+        with self._lock:
+            if fault in self._faults:
+                self._faults.remove(fault)
+
     def take(self, *, where: str, who: str = "") -> Fault | None:
         """Return the first fault that fits this request, counting it down."""
         with self._lock:
             for index, fault in enumerate(self._faults):
                 if fault.fits(where=where, who=who):
                     self._count_down(index, fault)
+                    self._met[fault.name] += 1
                     return fault
         return None
+
+    def met(self) -> Counter[str]:
+        """Return how many requests met a fault, by its kind or the status that it answered."""
+        with self._lock:
+            return Counter(self._met)
 
     def _count_down(self, index: int, fault: Fault) -> None:
         if fault.times is None:
@@ -108,6 +130,8 @@ async def _misbehave(fault: Fault, request: web.Request) -> web.StreamResponse:
             return _hang_up(request)
         case "endless":
             return await _talk_for_ever(request, fault)
+        case "bomb":
+            return web.Response(body=_bomb(), headers={"Content-Encoding": "gzip"})
         case _:
             return _plain(fault)
 
@@ -117,6 +141,13 @@ def _plain(fault: Fault) -> web.Response:
     if body is None:
         body = json.dumps({"code": -1, "message": f"simulated {fault.status}", "response": None})
     return web.Response(status=fault.status, text=body, headers=fault.headers, content_type="application/json")
+
+
+@cache
+def _bomb() -> bytes:
+    pack = zlib.compressobj(9, wbits=zlib.MAX_WBITS | 16)
+    packed = [pack.compress(bytes(1 << 20)) for _ in range(BOMB_MEBIBYTES)]
+    return b"".join([*packed, pack.flush()])
 
 
 def _hang_up(request: web.Request) -> web.Response:

@@ -25,6 +25,11 @@ class Merchant:
     installation: Installation
     facts: dict[str, str] = field(repr=False)
     schema: str = ""
+    more_shops: tuple[Shop, ...] = ()
+
+    @property
+    def shops(self) -> tuple[Shop, ...]:
+        return (self.shop, *self.more_shops)
 
     @property
     def portone(self) -> Simulator:
@@ -34,6 +39,11 @@ class Merchant:
         for order in orders:
             which = ("--merchant", self.facts["merchant"], "--mode", "live", "--order", order)
             self.installation.command("register_order", *which, "--amount", str(AMOUNT))
+
+    def adds_endpoint(self, url: str) -> str:
+        """Add an endpoint by the real command; return its signing secret."""
+        which = ("--merchant", self.facts["merchant"], "--mode", "live", "--json")
+        return str(json.loads(self.installation.command("endpoint", "add", *which, "--url", url))["signing_secret"])
 
     def opens_window(self, order: str) -> str:
         return self.portone.open_window(self.name, merchant_uid=order, amount=AMOUNT)

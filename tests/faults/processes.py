@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +50,17 @@ class Process:
 
     def lines(self, event: str) -> list[dict[str, Any]]:
         """Return its log lines about one kind of event."""
-        lines = (json.loads(line) for line in self.said.splitlines() if line.startswith("{"))
-        return [line for line in lines if line.get("event") == event]
+        return [line for line in self._logged() if line.get("event") == event]
 
     @property
     def faults(self) -> list[dict[str, Any]]:
         """Return its log lines about what went wrong."""
-        lines = (json.loads(line) for line in self.said.splitlines() if line.startswith("{"))
-        return [line for line in lines if line.get("level") in ("error", "critical")]
+        return [line for line in self._logged() if line.get("level") in ("error", "critical")]
+
+    def _logged(self) -> Iterator[dict[str, Any]]:
+        """Yield its log lines; the last may be half written, when it is killed or still at it."""
+        whole = (line for line in self.said.splitlines() if line.startswith("{") and line.endswith("}"))
+        return (json.loads(line) for line in whole)
 
     def wait_for_line(self, event: str, *, seconds: float = 60) -> None:
         def said_it() -> bool:
@@ -115,6 +119,7 @@ class Installation:
     folder: Path
     environment: dict[str, str] = field(repr=False)
     processes: list[Process] = field(default_factory=list)
+    numbers: Iterator[int] = field(default_factory=count)
 
     @property
     def web_url(self) -> str:
@@ -126,6 +131,10 @@ class Installation:
         ended = subprocess.run(asked, cwd=CHECKOUT, env=self.environment, capture_output=True, text=True)
         assert ended.returncode == 0, ended.stderr
         return ended.stdout
+
+    def call(self, name: str, *values: object) -> str:
+        """Call a function of `tests/faults/inside.py` in a process of this installation; return what it printed."""
+        return self.command("shell", "-v0", "-c", f"from tests.faults.inside import {name}; {name}(*{values!r})")
 
     def start_web(self) -> Process:
         bind = self.web_url.removeprefix("http://")
@@ -140,7 +149,7 @@ class Installation:
 
     def start(self, *arguments: str) -> Process:
         """Start a command of `manage.py` without waiting for it to be of use."""
-        log = self.folder / f"{len(list(self.folder.iterdir())):02}-{arguments[0]}.log"
+        log = self.folder / f"{next(self.numbers):03}-{arguments[0]}.log"
         with log.open("wb") as out:
             running = subprocess.Popen(
                 [sys.executable, "manage.py", *arguments],
@@ -200,14 +209,14 @@ class Installation:
 
 
 @contextmanager
-def installed(folder: Path) -> Iterator[Installation]:
-    """Make an installation without any process; at the end nothing of it is left."""
+def installed(folder: Path, **settings: str) -> Iterator[Installation]:
+    """Make an installation without any process, with settings of its own; at the end nothing of it is left."""
     name, portone = f"faults-{secrets.token_hex(4)}", Simulator()
     with ExitStack() as stack:
         stack.callback(embedded.destroy, name)
         database_url = embedded.start(name)
         portone_url = stack.enter_context(running_simulator(portone))
-        environment = environment_of(database_url, portone_url)
+        environment = environment_of(database_url, portone_url) | settings
         installation = Installation(name, database_url, portone, folder, environment)
         stack.callback(installation.kill_everything)
         installation.command("migrate")

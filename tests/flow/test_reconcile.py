@@ -454,6 +454,30 @@ def test_no_answer_changes_nothing(bakery: Cast, run_worker: Work, fault: Fault)
     assert [told for told in bakery.told() if not told.startswith("account.")] == ["payment.paid"]
 
 
+def test_silence_puts_a_sweep_off_by_an_interval_at_most(bakery: Cast, run_worker: Work) -> None:
+    """However often PortOne gave no answer, a sweep is not put off for longer than until the next would begin."""
+    bakery.portone.faults.add(Fault(kind="status", status=503, where=("status",)))
+    owe_sweep(bakery)
+    Duty.objects.filter(kind="sweep").update(tries=9)
+
+    run_worker()
+
+    wait = Duty.objects.get(kind="sweep").due_at - datetime.now(UTC)
+    assert settings.SWEEP_INTERVAL * 0.8 < wait <= settings.SWEEP_INTERVAL
+
+
+def test_waiting_for_a_pause_is_no_try(bakery: Cast, run_worker: Work) -> None:
+    """A sweep that finds PortOne's questions paused waits for the pause's end, with no try held against it."""
+    until = datetime.now(UTC) + timedelta(minutes=1)
+    Credential.objects.update(paused_until=until, pauses=1)
+    owe_sweep(bakery)
+
+    run_worker()
+
+    [waiting] = Duty.objects.filter(kind="sweep")
+    assert (waiting.due_at, waiting.tries) == (until, 0)
+
+
 def test_an_empty_list_moves_no_watermark(bakery: Cast, run_worker: Work) -> None:
     """A list without a single row proves nothing, whether PortOne says so or answers 400."""
     is_swept(bakery, run_worker)

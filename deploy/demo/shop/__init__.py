@@ -26,7 +26,7 @@ As a process: `python -m deploy.demo.shop --bind 127.0.0.1:8200 --signing-secret
     POST   /_control/settings  signing_secret (one or a list), return_key, return_url, redirect_url,
                                notice_url, pay_url, user_code, merchant, mode, order_key, order_kid
     POST   /_control/orders    name, amount (won), order (optional) -> {order, pay_url}
-    POST   /_control/faults    kind (latency | status | html | close | hang | endless), status, seconds,
+    POST   /_control/faults    kind (latency | status | html | close | hang | endless | bomb), status, seconds,
                                headers, body, who (an order), times, after (act on the callback first)
     DELETE /_control/faults    all is well again
     DELETE /_control/received  forget callbacks and fulfilments

@@ -129,6 +129,11 @@ class Shop:
         items = self.received(order=order)
         return list({item.headers["webhook-id"]: item.event for item in items if item.verified}.values())
 
+    def acted_on(self) -> frozenset[str]:
+        """Return the ids of the callbacks that the shop believed and acted on, each of them once."""
+        with self._changed:
+            return frozenset(self._acted)
+
     def fulfilled(self) -> dict[str, dict[str, Any]]:
         """Return the event that made the shop send the goods, by order."""
         with self._changed:

@@ -35,7 +35,7 @@ unknown, 409 cannot happen now):
                                              | abandon | cancel | cancel_by_api | resend | send_escrow_event
                                              | amend | hide | show
     GET    /payments/{imp_uid}/redirect      query variant, m_redirect_url, success -> {url, method}
-    POST   /faults                           kind (latency | status | html | close | hang | endless), status,
+    POST   /faults                           kind (latency | status | html | close | hang | endless | bomb), status,
                                              seconds, headers, body, where (endpoint or list),
                                              who (imp_key), times, after
     DELETE /faults                           all is well again
