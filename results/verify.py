@@ -12,6 +12,7 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 
+from config import metrics
 from results import duties, ownership
 from results.ask import Answer, Answered, Round, ask
 from results.budget import is_paused, note_answer, note_busy, note_refusal, note_silence, read_credential
@@ -327,6 +328,8 @@ def keep_answers(route: Route, answers: Sequence[Answered]) -> None:
         for found in answered.found or (None,):
             rows.append(_row(route, answered, found))
     Verification.objects.bulk_create(rows)
+    for row in rows:
+        metrics.VERIFICATIONS.labels(row.question, row.answer).inc()
 
 
 def _row(route: Route, answered: Answered, found: Found | None) -> Verification:
