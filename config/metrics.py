@@ -14,7 +14,15 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    start_http_server,
+)
 from prometheus_client.core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -25,6 +33,7 @@ FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"  # the library's own name fo
 FOLDER_PREFIX: Final = "paywitness-metrics-"
 CALL_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15)  # seconds; every deadline is 15
 
+disable_created_metrics()  # a second series for each, which no rate needs
 REGISTRY: Final = CollectorRegistry()
 
 NOTIFICATIONS: Final = Counter(

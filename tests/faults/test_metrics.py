@@ -105,6 +105,23 @@ def test_counts_are_what_happened(both: Any, bakery: Merchant, quiet: Installati
     assert folders(web) == []
 
 
+def test_parent_that_is_killed_leaves_nothing(quiet: Installation, monkeypatch: Any) -> None:
+    """When the web side's parent alone is killed its processes end, and the next web side removes its folder."""
+    where = quiet.web_url.removeprefix("http://")
+    killed, _ = start(quiet, monkeypatch, "serve", "--bind", where, "--workers", "2")
+    wait_until(quiet.is_ready, what="a ready web process")
+    assert len(folders(killed)) == 1
+
+    os.kill(killed.running.pid, signal.SIGKILL)
+    killed.wait_for_end()
+    wait_until(lambda: killed.has_left_nothing, seconds=20, what="the end of its processes")
+    _, bind = start(quiet, monkeypatch, "serve", "--bind", where, "--workers", "1")
+    wait_until(quiet.is_ready, what="a ready web process")
+
+    assert folders(killed) == []
+    assert count(scrape(bind), "paywitness_database_up") == 1
+
+
 def test_labels_are_few_and_name_nobody(both: Any, bakery: Merchant, quiet: Installation) -> None:
     """No label holds a merchant, an order, a payment, an endpoint or an address; each has few values."""
     _, web_bind, _, worker_bind = both
