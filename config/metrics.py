@@ -8,7 +8,7 @@ is theirs alone, which their parent adds up at the scrape.
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
@@ -130,6 +130,12 @@ def answer_of(status: Sequence[int]) -> str:
         return "silent"
     [number] = status
     return str(number) if number in STATUSES_OF_MEANING else f"{min(number, 599) // 100}xx"
+
+
+def note_forgotten(counts: Mapping[str, int]) -> None:
+    """Count rows whose time was over, by what they are."""
+    for what, count in counts.items():
+        FORGOTTEN.labels(what).inc(count)
 
 
 def count_each(counter: Counter, values: Iterable[str]) -> None:

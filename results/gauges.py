@@ -69,22 +69,28 @@ class Remembered:
                 self._until = monotonic() + self.seconds
             return self._found
 
+    def forget(self) -> None:
+        with self._lock:
+            self._until = 0.0
+
 
 def read_at_scrape() -> Iterator[Metric]:
     """Yield every gauge, and whether the database gave it; without an answer a gauge is missing, not stale."""
-    is_up = GaugeMetricFamily("paywitness_database_up", "1 when the database answered this scrape, 0 when it did not.")
-    found: list[Metric] = []
-    try:
-        for reader in (_queue, _deliveries):
-            found += reader()
-        is_up.add_metric([], 1)
-    except Error as error:
-        log.warning("gauges_unread", error=type(error).__name__)
-        is_up.add_metric([], 0)
-    finally:
-        connection.close()  # each scrape has a thread of its own, and would leave its connection behind
-    yield is_up
-    yield from found
+    was_read = GaugeMetricFamily(
+        "paywitness_gauges_read",
+        "1 when the gauges of a part (queue, deliveries) could be read from the database, 0 when they are missing.",
+        labels=["part"],
+    )
+    for part, reader in PARTS.items():
+        try:
+            yield from reader()
+            was_read.add_metric([part], 1)
+        except Error as error:
+            log.warning("gauges_unread", part=part, error=type(error).__name__)
+            was_read.add_metric([part], 0)
+        finally:
+            connection.close()  # each scrape has a thread of its own, and would leave its connection behind
+    yield was_read
 
 
 def read_queue() -> list[Metric]:
@@ -155,5 +161,7 @@ def _ask(statement: sql.Composable, values: Sequence[Any]) -> list[tuple[Any, ..
         return list(cursor.fetchall())
 
 
-_queue = Remembered(read_queue, QUEUE_SECONDS)
-_deliveries = Remembered(read_deliveries, DELIVERIES_SECONDS)
+PARTS: Final = {
+    "queue": Remembered(read_queue, QUEUE_SECONDS),
+    "deliveries": Remembered(read_deliveries, DELIVERIES_SECONDS),
+}

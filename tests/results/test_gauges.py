@@ -1,7 +1,7 @@
 """How far behind are we: what a scrape reads from the database, of all merchants together."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from prometheus_client.core import Metric
 
-from results.gauges import Remembered, read_at_scrape, read_deliveries, read_queue
+from results.gauges import PARTS, Remembered, read_at_scrape, read_deliveries, read_queue
 from results.models import Delivery, Endpoint
 from tenants.fields import new_id
 from tenants.models import Duty, Merchant
@@ -127,12 +127,23 @@ def test_reading_is_kept_for_a_while() -> None:
     assert asked == [1]
 
 
-def test_scrape_without_a_database_says_so(database: Any) -> None:
-    """While the database is away a scrape still answers, with database_up 0 and no stale gauge."""
+@pytest.fixture
+def nothing_kept() -> Iterator[None]:
+    """Let every reading be made anew, before the test and after it."""
+    for reader in PARTS.values():
+        reader.forget()
+    yield
+    for reader in PARTS.values():
+        reader.forget()
+
+
+def test_scrape_without_a_database_says_so(database: Any, nothing_kept: None) -> None:
+    """While the database is away a scrape still answers, says what is missing, and shows no stale gauge."""
     with database_down():
         metrics = list(read_at_scrape())
 
-    assert value(metrics, "database_up") == 0
+    assert [metric.name for metric in metrics] == ["paywitness_gauges_read"]
+    assert [value(metrics, "gauges_read", part) for part in PARTS] == [0, 0]
 
 
 def test_two_hundred_merchants_are_read_quickly(bakery: Cast, note: Callable[[str], None]) -> None:
