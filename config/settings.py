@@ -31,6 +31,9 @@ PUBLIC_URL = env.url("PUBLIC_URL", default="http://127.0.0.1:8000", hint="what m
 RESULT_URL = env.url("RESULT_URL", default=PUBLIC_URL, hint="a host of its own for the customer's page")
 PORTONE_V1_URL = env.url("PORTONE_V1_URL", default="https://api.iamport.kr", hint="PortOne's V1 API")
 BIND = env.address("BIND", default="127.0.0.1:8000", hint="host:port of the web process")
+METRICS_BIND = env.address(
+    "METRICS_BIND", default="", blank=True, hint="host:port for Prometheus, of web and worker each; empty for none"
+)
 CALLBACK_ALLOWED_NETWORKS = env.networks(
     "CALLBACK_ALLOWED_NETWORKS", default=(), hint="development only, for example 127.0.0.0/8"
 )

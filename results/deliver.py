@@ -15,6 +15,7 @@ import structlog
 from django.db import transaction
 from psycopg.types.json import Jsonb
 
+from config import metrics
 from results import duties, health
 from results.backlog import lock
 from results.core.ids import encode
@@ -368,3 +369,4 @@ def log_attempt(tried: Tried) -> None:
         retry_at=verdict.at.isoformat() if isinstance(verdict, RetryAt) else None,
         detail=reply.detail,
     )
+    metrics.note_attempt(type(verdict).__name__, reply.error, reply.duration_ms, outgoing.trigger)

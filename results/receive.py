@@ -19,6 +19,7 @@ from django.db import Error, connection
 from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
 
+from config import metrics
 from results.core.budget import PORTONE_ADDRESSES
 from results.core.claim import MAX_BYTES, Claim
 from tenants.fields import new_id
@@ -77,14 +78,26 @@ def record(route: Route, arrival: Arrival, *, at: datetime) -> UUID | None:
     One database round trip. Raises NotRecorded when the database fails twice.
     """
     values = _values(route, arrival, at=at)
+    outcome = "failed"
     try:
-        return twice_if_cut_off(partial(_insert, route, values))
+        recorded = twice_if_cut_off(partial(_insert, route, values))
+        outcome = _outcome(arrival, recorded)
+        return recorded
     except Error as error:
         connection.close()
         if isinstance(error.__cause__, UniqueViolation):
             # The ids are random: only our own first try can hold them, cut off after it was committed.
+            outcome = _outcome(arrival, values["id"])
             return cast(UUID, values["id"])
         raise NotRecorded(type(error).__name__) from error
+    finally:
+        metrics.NOTIFICATIONS.labels(arrival.kind.value, outcome).inc()
+
+
+def _outcome(arrival: Arrival, recorded: UUID | None) -> str:
+    if recorded is None:
+        return "closed"
+    return "accepted" if arrival.claim.names_something else "unreadable"
 
 
 def _insert(route: Route, values: dict[str, Any]) -> UUID | None:

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection, transaction
 
+from config import metrics
 from results import duties
 from results.core.ids import encode
 from results.core.result import Notice, OrderView, PaymentView, Previous, Result, freeze
@@ -107,6 +108,7 @@ def freeze_notice(route: Route, type: EventType, data: dict[str, Any], *, at: da
 
 def owe_deliveries(route: Route, event: Event, *, at: datetime, but: UUID | None = None) -> None:
     """Record that every endpoint which subscribes is to hear the event; those that listen now get a duty."""
+    transaction.on_commit(metrics.EVENTS.labels(event.type).inc)
     endpoints = [one for one in Endpoint.objects.filter(mode=event.mode) if hears(one.events, event.type)]
     deliveries = Delivery.objects.bulk_create(
         Delivery(event=event, endpoint=endpoint, created_at=at) for endpoint in endpoints if endpoint.id != but

@@ -12,6 +12,7 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 
+from config import metrics
 from results import duties, ownership
 from results.ask import Answer, Answered, Round, ask
 from results.budget import is_paused, note_answer, note_busy, note_refusal, note_silence, read_credential
@@ -326,6 +327,8 @@ def keep_answers(route: Route, answers: Sequence[Answered]) -> None:
         for found in answered.found or (None,):
             rows.append(_row(route, answered, found))
     Verification.objects.bulk_create(rows)
+    for row in rows:
+        metrics.VERIFICATIONS.labels(row.question, row.answer).inc()
 
 
 def _row(route: Route, answered: Answered, found: Found | None) -> Verification:
@@ -348,6 +351,12 @@ def _row(route: Route, answered: Answered, found: Found | None) -> Verification:
     return row
 
 
+def _waited_ms(question: Question, at: datetime) -> int | None:
+    """Return how long ago the oldest arrival came that the question is about; None when none asked for it."""
+    arrived = [reason.notification.received_at for reason in question.reasons if reason.notification]
+    return round((at - min(arrived)).total_seconds() * 1000) if arrived else None
+
+
 def log_answer(route: Route, answered: Answered) -> None:
     """Write one wide line for each verification: no personal data, no keys."""
     question = answered.question
@@ -361,6 +370,8 @@ def log_answer(route: Route, answered: Answered) -> None:
         answer=answered.answer,
         found=[found.snapshot.status for found in answered.found],
         reasons=len(question.reasons),
+        tries=max((reason.duty.tries for reason in question.reasons), default=0),
+        waited_ms=_waited_ms(question, answered.answered_at),
         cause=question.cause,
         ms=round((answered.answered_at - answered.asked_at).total_seconds() * 1000),
         detail=answered.detail,

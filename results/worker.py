@@ -17,6 +17,7 @@ from uuid import UUID
 import psycopg
 import structlog
 
+from config import metrics
 from results import deliver, duties
 from results.core.schedule import after_refusal
 from results.deliver import Tried
@@ -112,6 +113,7 @@ class Worker:
         }
         # What is still being done may be due again: put off by its own round, or a crash forgot our claim of it.
         taken = await duties.take(queue, limits=limits, full=self._full(), held=self.held, at=datetime.now(UTC))
+        metrics.count_each(metrics.TAKEN, (duty.kind for duty in taken))
         asked = _by(lambda duty: duty.lane, (duty for duty in taken if duty.kind in ASKING))
         for lane, group in asked.items():
             self._start(self._ask(group), group, self.rounds, [lane])
@@ -221,6 +223,7 @@ class Worker:
             tried = await deliver.send(self.client, item, jitter=random.uniform(-1, 1))
         except OutboundFault as error:
             log.error("outbound_fault", error=str(error))  # ours: not charged to the endpoint
+            metrics.FAULTS.inc()
             await self.threads.run("public", duties.put_off, {item.duty.id: datetime.now(UTC) + OUR_FAULT})
             return
         await self._record(route, tried)
@@ -261,6 +264,7 @@ class Worker:
                 await self.threads.run(route.schema, deliver.record, route, batch, at=datetime.now(UTC))
             except CUT_OFF as error:
                 log.warning("attempts_not_recorded", error=type(error).__name__, attempts=len(batch))
+                metrics.UNRECORDED.inc(len(batch))
                 await asyncio.sleep(wait)
             else:
                 return

@@ -25,6 +25,7 @@ import httpx
 from cachetools import TTLCache
 from httpx_aiohttp import AiohttpTransport
 
+from config import metrics
 from results.core.claim import is_askable
 from results.core.money import Money
 from results.core.snapshot import Snapshot
@@ -48,6 +49,16 @@ MAX_ANSWER: Final = 8 * 1024 * 1024
 REFRESH_BEFORE_END: Final = timedelta(seconds=50)
 LIFE_SECONDS: Final = 1800
 TOKEN: Final = re.compile(r"[\x21-\x7e]{1,2048}")  # nothing else can stand in a header
+
+# What a path asks for, the longest beginnings first.
+OPERATIONS: Final = {
+    "/users/getToken": "token",
+    "/payments/findAll/": "find_all",
+    "/payments/prepare": "prepare",
+    "/payments/status/": "list",
+    "/payments/": "payment",
+    "/payments": "payments",
+}
 
 KeepToken = Callable[[str, datetime], Awaitable[None]]
 
@@ -226,13 +237,21 @@ class PortOne:
         return token, ends
 
     async def _read(self, method: str, path: str, **options: Any) -> httpx.Response:
-        async with self._http.stream(method, self._base_url + path, **options) as reply:
-            body = bytearray()
-            async for chunk in reply.aiter_bytes():
-                body += chunk
-                if len(body) > MAX_ANSWER:
-                    raise PortOneUnavailable("the answer is too long")
+        request = self._http.stream(method, self._base_url + path, **options)
+        with metrics.portone_call(_operation(path)) as status:
+            async with request as reply:
+                status.append(reply.status_code)
+                body = bytearray()
+                async for chunk in reply.aiter_bytes():
+                    body += chunk
+                    if len(body) > MAX_ANSWER:
+                        raise PortOneUnavailable("the answer is too long")
             return httpx.Response(reply.status_code, headers=_kept_headers(reply.headers), content=bytes(body))
+
+
+def _operation(path: str) -> str:
+    """Name what a path asks for; a payment's or order's own id is no part of it."""
+    return next((name for beginning, name in OPERATIONS.items() if path.startswith(beginning)), "other")
 
 
 def _kept_headers(headers: httpx.Headers) -> Mapping[str, str]:

@@ -16,6 +16,7 @@ from results.address_guard import GuardedResolver, guarded_socket
 from results.core.target import Networks, Refused, Target
 from results.core.verdict import AttemptError
 from results.core.words import EventType
+from results.endpoints import ping
 from results.management.commands.worker import conninfo
 from results.models import Attempt, Delivery, Endpoint, Event
 from results.outbound import GuardedClient, check_target
@@ -214,13 +215,19 @@ def leads_to(*addresses: str, allowed: Networks = SOMETHING_ELSE) -> Callable[[]
     return lambda: GuardedClient(allowed=allowed, own_hosts=OWN_HOSTS, resolver=name_server(addresses))
 
 
-@pytest.mark.parametrize("type", [EventType.PAID, EventType.PING])
+@pytest.mark.parametrize("way", ["first attempt", "test ping"])
 @pytest.mark.parametrize("place", ["127.0.0.1", "::1", "169.254.169.254"])
 def test_first_attempt_and_ping_reach_nothing_inside(
-    bakery: Cast, settings: Any, listener: socket.socket, type: EventType, place: str
+    bakery: Cast, settings: Any, listener: socket.socket, way: str, place: str
 ) -> None:
     """A first attempt, and a test ping, at a name that leads inside are refused and written down as such."""
-    owe(bakery, type, f"https://shop.example:{listener.getsockname()[1]}/callback")
+    url = f"https://shop.example:{listener.getsockname()[1]}/callback"
+    if way == "test ping":
+        with inside(bakery.merchant.schema_name):
+            Endpoint.objects.update(url=url)
+            ping(bakery.route, Endpoint.objects.get().id, at=datetime.now(UTC))
+    else:
+        owe(bakery, EventType.PAID, url)
 
     work(settings.PORTONE_V1_URL, leads_to("93.184.215.14", place))
 

@@ -8,11 +8,13 @@ from typing import Any, Final
 
 import structlog
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import Conninfo
 
+from config import metrics
+from config.env import Fault
 from results import replay
 from results.endpoints import own_hosts
 from results.outbound import GuardedClient
@@ -45,6 +47,10 @@ class Command(BaseCommand):
         parser.add_argument("--threads", type=int, default=DATABASE_THREADS, help="database steps at once")
 
     def handle(self, *, threads: int, **options: Any) -> None:
+        try:
+            metrics.serve_worker(settings.METRICS_BIND)
+        except Fault as fault:
+            raise CommandError(f"METRICS_BIND {fault}") from None
         asyncio.run(work(threads=threads))
 
 
@@ -56,12 +62,20 @@ async def work(*, threads: int) -> None:
     pool, spare = Threads(threads), Threads(JOB_THREADS)
     async with PortOne(settings.PORTONE_V1_URL) as portone, guarded_client() as client:
         worker = Worker(database_url=conninfo(), portone=portone, client=client, threads=pool)
+        show_in_flight(worker)
         log.info("worker_started")
         background = jobs.run(conninfo(), stop, threads=spare, clockwork=CLOCKWORK, steps=STEPS)
         await asyncio.gather(worker.run(stop), background)
     pool.close()
     spare.close()
     log.info("worker_stopped")
+
+
+def show_in_flight(worker: Worker) -> None:
+    """Let a scrape read how much this worker has under way."""
+    metrics.IN_FLIGHT.labels("deliveries").set_function(lambda: worker.deliveries.total())
+    metrics.IN_FLIGHT.labels("rounds").set_function(lambda: worker.rounds.total())
+    metrics.IN_FLIGHT.labels("sweeps").set_function(lambda: worker.sweeping)
 
 
 def guarded_client() -> GuardedClient:

@@ -1,5 +1,6 @@
 """Serve the web side: WSGI under Granian."""
 
+import multiprocessing
 import os
 import signal
 import socket
@@ -15,6 +16,7 @@ from django.core.management.base import BaseCommand, CommandError
 from granian import Granian
 from granian.constants import Interfaces
 
+from config import metrics
 from config.env import Fault, parse_address
 
 GRACE_SECONDS: Final = 15  # what is being answered is finished; a stop takes 20 s at most
@@ -33,22 +35,34 @@ class Command(BaseCommand):
 
     def handle(self, *, bind: str, workers: int, threads: int, **options: Any) -> None:
         host, port = read_bind(bind)
-        Granian(
-            "config.wsgi:application",
-            address=host,
-            port=port,
-            interface=Interfaces.WSGI,
-            workers=workers,
-            blocking_threads=threads,
-            workers_kill_timeout=GRACE_SECONDS,
-            respawn_failed_workers=True,
-            backlog=2048,
-            log_enabled=False,
-            log_access=False,
-            static_path_route=[settings.STATIC_URL.rstrip("/")],
-            static_path_mount=[Path(settings.BASE_DIR) / "config" / "static"],
-            static_path_expires=600,  # the names carry no version, so a new page must soon get its new script
-        ).serve(target_loader=load_application)
+        try:
+            with metrics.serve_web(settings.METRICS_BIND):
+                if settings.METRICS_BIND:
+                    # A fork would take along the scrapes' thread's locks, and counters that are no one's files.
+                    multiprocessing.set_start_method("spawn", force=True)
+                serve(host, port, workers=workers, threads=threads)
+        except Fault as fault:
+            raise CommandError(f"METRICS_BIND {fault}") from None
+
+
+def serve(host: str, port: int, *, workers: int, threads: int) -> None:
+    """Serve until SIGTERM."""
+    Granian(
+        "config.wsgi:application",
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=workers,
+        blocking_threads=threads,
+        workers_kill_timeout=GRACE_SECONDS,
+        respawn_failed_workers=True,
+        backlog=2048,
+        log_enabled=False,
+        log_access=False,
+        static_path_route=[settings.STATIC_URL.rstrip("/")],
+        static_path_mount=[Path(settings.BASE_DIR) / "config" / "static"],
+        static_path_expires=600,  # the names carry no version, so a new page must soon get its new script
+    ).serve(target_loader=load_application)
 
 
 def load_application(target: str) -> Any:
