@@ -33,7 +33,7 @@ FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"  # the library's own name fo
 FOLDER_PREFIX: Final = "paywitness-metrics-"
 CALL_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15)  # seconds; every deadline is 15
 
-disable_created_metrics()  # a second series for each, which no rate needs
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which no rate needs
 REGISTRY: Final = CollectorRegistry()
 
 NOTIFICATIONS: Final = Counter(
