@@ -116,7 +116,8 @@ moved AS (
         delivered_at = COALESCE(delivery.delivered_at, CASE WHEN tried.verdict = 'Delivered' THEN %(at)s END),
         heard_at = COALESCE(delivery.heard_at, CASE WHEN tried.verdict = 'Delivered' THEN %(at)s END),
         given_up_at = CASE WHEN delivery.delivered_at IS NULL AND tried.verdict <> 'Delivered'
-            THEN COALESCE(delivery.given_up_at, CASE WHEN tried.verdict = 'GivenUp' THEN %(at)s END) END
+            THEN COALESCE(delivery.given_up_at, CASE WHEN tried.verdict = 'GivenUp'
+                AND COALESCE(delivery.began_at, delivery.created_at) = tried.began_at THEN %(at)s END) END
     FROM tried WHERE delivery.id = tried.delivery),
 later AS (
     UPDATE public.tenants_duty AS duty SET due_at = tried.due_at, kind = 'redeliver'

@@ -3,6 +3,7 @@
 import threading
 from datetime import timedelta
 
+import pytest
 from django.db import connection, transaction
 
 from results.backlog import lock, owe_backlog
@@ -198,7 +199,8 @@ def test_nothing_is_published_past_the_return_of_an_endpoint(bakery: Cast) -> No
     assert len(line.heard()) == 1
 
 
-def test_an_attempt_of_an_earlier_round_leaves_the_new_round_alone(bakery: Cast) -> None:
+@pytest.mark.parametrize("age", [timedelta(0), timedelta(days=8)], ids=["early", "at the end of its schedule"])
+def test_an_attempt_of_an_earlier_round_leaves_the_new_round_alone(bakery: Cast, age: timedelta) -> None:
     """What was under way when an endpoint came back counts as an attempt, and not in the new schedule."""
     line = Line(bakery, lambda outgoing, at: restart(outgoing) or BROKEN)
 
@@ -207,8 +209,9 @@ def test_an_attempt_of_an_earlier_round_leaves_the_new_round_alone(bakery: Cast)
             owe_backlog(bakery.route, outgoing.endpoint_id, at=line.at + SECOND)
 
     line.publish("order-1")
+    line.at += age
     line.turn()
 
     [delivery] = bakery.rows(Delivery)
-    assert (delivery.tries, delivery.step, delivery.draining) == (1, 0, True)
+    assert (delivery.tries, delivery.step, delivery.draining, delivery.given_up_at) == (1, 0, True, None)
     assert Duty.objects.filter(kind="redeliver").count() == 1
