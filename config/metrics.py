@@ -162,9 +162,9 @@ def serve_worker(bind: tuple[str, int] | None) -> None:
     """Serve /metrics of a worker, which is one process, until it ends; nothing without an address. Raises Fault."""
     if bind is None:
         return
+    _listen(bind, REGISTRY)
     ProcessCollector(registry=REGISTRY)
     REGISTRY.register(AT_SCRAPE)
-    _listen(bind, REGISTRY)
 
 
 @contextmanager

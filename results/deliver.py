@@ -367,6 +367,7 @@ def log_attempt(tried: Tried) -> None:
         ms=reply.duration_ms,
         age_ms=round((tried.ended_at - outgoing.event_at).total_seconds() * 1000),
         verdict=type(verdict).__name__,
+        given_up_because=verdict.reason if isinstance(verdict, GivenUp) else None,
         retry_at=verdict.at.isoformat() if isinstance(verdict, RetryAt) else None,
         detail=reply.detail,
     )

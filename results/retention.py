@@ -20,6 +20,7 @@ import structlog
 from django.db import DatabaseError, transaction
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
+from config import metrics
 from results.core.ids import lowest_id
 from results.core.words import PaymentStatus
 from results.models import Attempt, Forgetting, Notification, Payment, Verification
@@ -72,7 +73,9 @@ def forget_everywhere() -> Counter[str]:
     for id_, counts in gone.items():
         if counts.total():
             log.info("forgotten", merchant=str(id_), **counts)
-    return sum(gone.values(), Counter())
+    forgotten = sum(gone.values(), Counter[str]())
+    metrics.note_forgotten(forgotten)
+    return forgotten
 
 
 def merchants_with_past(*, at: datetime) -> QuerySet[Merchant]:

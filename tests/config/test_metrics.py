@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,16 @@ def test_folder_of_a_killed_web_side_is_removed() -> None:
 def test_answers_have_few_names(status: list[int], answer: str) -> None:
     """Whatever PortOne answers, the label is a class or one of the statuses that mean something."""
     assert metrics.answer_of(status) == answer
+
+
+def test_what_is_forgotten_is_counted() -> None:
+    """Rows whose time was over are counted by what they are."""
+    count = partial(metrics.REGISTRY.get_sample_value, "paywitness_rows_forgotten_total", {"what": "attempts"})
+    before = count() or 0
+
+    metrics.note_forgotten({"attempts": 3, "answers": 0})
+
+    assert count() == before + 3
 
 
 def test_web_side_serves_from_its_parent(database: Any) -> None:
