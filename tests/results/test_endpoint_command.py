@@ -57,6 +57,21 @@ def test_the_list_shows_each_endpoint(bakery: Cast, test_bakery: Cast) -> None:
     assert first(test_bakery).url not in printed
 
 
+def test_at_night_an_id_is_enough(bakery: Cast, florist: Cast) -> None:
+    """Without a merchant every endpoint is listed under whose it is, and one is found by its id."""
+    listed, paused = StringIO(), StringIO()
+    endpoint = encode("end", first(florist).id)
+
+    call_command("endpoint", "pause", "--endpoint", endpoint, stdout=paused)
+    call_command("endpoint", "list", stdout=listed)
+
+    heads = [f"{cast.merchant.name}, live mode [{encode('mer', cast.merchant.id)}]" for cast in (bakery, florist)]
+    assert all(head in listed.getvalue() for head in heads)
+    assert f"{endpoint}  paused since" in paused.getvalue()
+    with pytest.raises(CommandError, match="--endpoint: nobody has end_"):
+        call_command("endpoint", "pause", "--endpoint", encode("end", bakery.merchant.id))
+
+
 @pytest.mark.parametrize(
     ("columns", "state", "words"),
     [
@@ -73,7 +88,7 @@ def test_the_list_says_how_an_endpoint_is_doing(bakery: Cast, columns: dict[str,
     update(bakery, **columns)
 
     assert [one["state"] for one in facts(bakery)] == [state]
-    assert words in run(bakery, "list", one=False).splitlines()[0]
+    assert words in run(bakery, "list", one=False).splitlines()[2]
 
 
 def test_a_mode_without_endpoints_says_so(bakery: Cast) -> None:
@@ -81,7 +96,7 @@ def test_a_mode_without_endpoints_says_so(bakery: Cast) -> None:
     with inside(bakery.merchant.schema_name):
         Endpoint.objects.all().delete()
 
-    assert run(bakery, "list", one=False).strip() == "bakery has no endpoint in live mode"
+    assert run(bakery, "list", one=False).strip() == "there is no endpoint of bakery in live mode"
     assert facts(bakery) == []
 
 

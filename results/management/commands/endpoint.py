@@ -4,7 +4,7 @@ import json
 import re
 import time
 from argparse import ArgumentParser
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -29,8 +29,13 @@ from results.endpoints import (
     rotate_secret,
 )
 from results.management.endpoint_table import draw, draw_ping, facts_of_all, facts_of_ping
-from results.management.merchant_options import add_merchant_options, read_merchant
-from results.models import Attempt
+from results.management.merchant_options import (
+    add_merchant_options,
+    add_search_options,
+    read_merchant,
+    read_search,
+)
+from results.models import Attempt, Endpoint
 from tenants.routing import Route, inside
 
 ACTOR: Final = "manage.py endpoint"
@@ -55,8 +60,8 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-        add_action(actions, "list", "every endpoint of the mode and how it is doing")
-        add = add_action(actions, "add", "another endpoint; prints its signing secret once")
+        add_action(actions, "list", "every endpoint and how it is doing")
+        add = add_action(actions, "add", "another endpoint; prints its signing secret once", search=False)
         add.add_argument("--url", required=True, help="where signed results are sent")
         change = add_action(actions, "change", "its URL, events, description or headers; the rest stays", one=True)
         change.add_argument("--url", help="where signed results are sent from now on; the owners are written to")
@@ -73,11 +78,18 @@ class Command(BaseCommand):
         test = add_action(actions, "ping", "send it a test event, signed with its real secret", one=True)
         test.add_argument("--wait", action="store_true", help="show what came of it; fails unless it was delivered")
 
-    def handle(self, *, action: str, merchant: str, mode: str, **options: Any) -> None:
-        route = read_merchant(merchant, mode)
+    def handle(self, *, action: str, merchant: str | None, mode: str | None, **options: Any) -> None:
+        at = datetime.now(UTC)
+        if action == "list":
+            list_all(self, list(read_search(merchant, mode)), options, at)
+            return
+        if merchant and mode:
+            route = read_merchant(merchant, mode)
+        else:
+            route = find_route(read_endpoint(options), read_search(merchant, mode))
         try:
             with inside(route.schema):
-                ACTIONS[action](self, route, options, datetime.now(UTC))
+                ACTIONS[action](self, route, options, at)
         except tuple(OPTIONS) as error:
             raise CommandError(f"{OPTIONS[type(error)]}: {error}") from error
         except NoSuchEndpoint as error:
@@ -91,9 +103,18 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps(facts, ensure_ascii=False) if options["json"] else text)
 
 
-def add_action(actions: Any, name: str, help: str, *, one: bool = False) -> ArgumentParser:
+def find_route(endpoint_id: UUID, routes: Iterable[Route]) -> Route:
+    """Return the merchant and mode whose endpoint that is; CommandError when nobody's."""
+    for route in routes:
+        with inside(route.schema):
+            if Endpoint.objects.filter(mode=route.mode, id=endpoint_id).exists():
+                return route
+    raise CommandError(f"--endpoint: nobody has {encode('end', endpoint_id)}; see `endpoint list`")
+
+
+def add_action(actions: Any, name: str, help: str, *, one: bool = False, search: bool = True) -> ArgumentParser:
     parser: ArgumentParser = actions.add_parser(name, help=help)
-    add_merchant_options(parser)
+    add_search_options(parser) if search else add_merchant_options(parser)
     if one:
         parser.add_argument("--endpoint", required=True, metavar="ID", help="end_…, as `endpoint list` shows it")
     parser.add_argument("--json", action="store_true", help="one line of JSON on standard output, times in UTC")
@@ -108,10 +129,19 @@ def add_settings(parser: ArgumentParser) -> None:
     parser.add_argument("--header", action="append", metavar="'NAME: VALUE'", help="sent with each callback; sealed")
 
 
-def list_all(command: Command, route: Route, options: Facts, at: datetime) -> None:
-    every = facts_of_all(route, at=at)
-    drawn = "\n\n".join(draw(facts) for facts in every)
-    command.show(options, every, drawn or f"{route.name} has no endpoint in {route.mode} mode")
+def list_all(command: Command, routes: Sequence[Route], options: Facts, at: datetime) -> None:
+    every: list[Facts] = []
+    drawn: list[str] = []
+    for route in routes:
+        with inside(route.schema):
+            found = facts_of_all(route, at=at)
+        place = {"merchant": encode("mer", route.merchant_id), "mode": route.mode}
+        every += [place | facts for facts in found]
+        if found:
+            title = f"{route.name}, {route.mode} mode [{place['merchant']}]"
+            drawn.append("\n\n".join([title, *map(draw, found)]))
+    whose = f" of {routes[0].name} in {routes[0].mode} mode" if len(routes) == 1 else ""
+    command.show(options, every, "\n\n\n".join(drawn) or f"there is no endpoint{whose}")
 
 
 def add(command: Command, route: Route, options: Facts, at: datetime) -> None:
@@ -219,7 +249,6 @@ def as_table(facts: Mapping[str, str]) -> str:
 
 
 ACTIONS: Final[Mapping[str, Callable[[Command, Route, Facts, datetime], None]]] = {
-    "list": list_all,
     "add": add,
     "change": change,
     "pause": pause,
