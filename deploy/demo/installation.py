@@ -5,9 +5,11 @@ import base64
 import json
 import os
 import secrets
+import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 
@@ -73,11 +75,10 @@ class Installation:
         }
 
 
-def environment(addresses: Addresses, database: Database) -> dict[str, str]:
-    """Return what every process of the demo is told."""
+def settings_of(addresses: Addresses, database: Database) -> dict[str, str]:
+    """Return what makes a process of Paywitness one of this demo."""
     return (
-        dict(os.environ)
-        | dict.fromkeys(NOT_OURS, "")
+        dict.fromkeys(NOT_OURS, "")
         | HASTE
         | {
             "ENVIRONMENT": "development",
@@ -87,10 +88,20 @@ def environment(addresses: Addresses, database: Database) -> dict[str, str]:
             "BIND": addresses.web.removeprefix("http://"),
             "PORTONE_V1_URL": addresses.simulator,
             "CALLBACK_ALLOWED_NETWORKS": "127.0.0.0/8",
-            "LOG_LEVEL": "INFO",
-            "PYTHONUNBUFFERED": "1",
         }
     )
+
+
+def environment(addresses: Addresses, database: Database) -> dict[str, str]:
+    """Return what every process of the demo is told."""
+    return dict(os.environ) | settings_of(addresses, database) | {"LOG_LEVEL": "INFO", "PYTHONUNBUFFERED": "1"}
+
+
+def write_settings(file: Path, addresses: Addresses, database: Database) -> None:
+    """Write the settings down for a shell, so that whoever tries the demo can run the commands on it."""
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in settings_of(addresses, database).items()]
+    file.touch(mode=0o600)
+    file.write_text("".join(lines))
 
 
 async def install(

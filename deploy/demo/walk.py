@@ -9,13 +9,14 @@ import sys
 import time
 from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 
 from .expectation import find_faults_at_the_end
-from .installation import Addresses, Installation, environment, install
-from .place import CannotGoOn, Database, Place, borrow_database, claim_place
+from .installation import Addresses, Installation, environment, install, write_settings
+from .place import CHECKOUT, CannotGoOn, Database, Place, borrow_database, claim_place
 from .processes import Processes, tail
 from .proof import prove
 from .stage import Row, Scene, Stage, Tale, tell
@@ -64,7 +65,8 @@ async def _run(wishes: Wishes, place: Place, database: Database, stop: asyncio.E
     async with Processes(place.folder / "logs", environ, keep=place.lock) as processes:
         code = await _unless_stopped(stop, processes, _show(processes, addresses, database))
         if code is not None and not wishes.once:
-            say_what_to_try(addresses)
+            write_settings(place.folder / "environment", addresses, database)
+            say_what_to_try(addresses, place.folder / "environment")
             await _unless_stopped(stop, processes, stop.wait())
     return INTERRUPTED if code is None else code
 
@@ -166,12 +168,15 @@ def prove_secrecy(processes: Processes, installation: Installation, database: Da
     return proof.faults
 
 
-def say_what_to_try(addresses: Addresses) -> None:
+def say_what_to_try(addresses: Addresses, settings: Path) -> None:
     say(
         f"""
 Try it by hand:
   {addresses.shop}/  the shop: buy something, pay in the simulated window, come back
   {addresses.simulator}/  PortOne's desk: deposit, cancel, fail, send a webhook again
   {addresses.shop}/received  every callback as the shop wrote it down
+An operator's commands, in another shell:
+  . {settings.relative_to(CHECKOUT)}
+  .venv/bin/python manage.py endpoint list    also explain ID, replay --undelivered-since 1h --dry-run, doctor
 Ctrl-C ends it."""
     )
