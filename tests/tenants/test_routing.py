@@ -17,6 +17,7 @@ from results.models import (
     Endpoint,
     EndpointSecret,
     Event,
+    Forgetting,
     Notification,
     Order,
     Payment,
@@ -351,6 +352,7 @@ def one_of_each() -> list[Model]:
         Notification.objects.create(**live, kind="webhook", received_at=NOON, claim={}),
         Verification.objects.create(**live, **asked),
         Reconciliation.objects.create(**live, since=NOON),
+        Forgetting.objects.create(kind=Forgetting.Kind.REPLIES, until=event.id),
         Replay.objects.create(**live, wish={}, actor="owner@bakery.example", expected=1, created_at=NOON),
     ]
 
