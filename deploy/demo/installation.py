@@ -34,11 +34,13 @@ class Addresses:
     web: str
     simulator: str
     shop: str
+    web_metrics: str
+    worker_metrics: str
 
     @classmethod
     def choose(cls, place: Place, *, web: int | None, simulator: int | None, shop: int | None) -> "Addresses":
         """Take the ports that were asked for, else the usual ones, one further for each demo that runs already."""
-        wanted = ((web, 8000), (simulator, 8100), (shop, 8200))
+        wanted = ((web, 8000), (simulator, 8100), (shop, 8200), (None, 8300), (None, 8400))
         ports = [choose_port(port, usual=usual + place.number - 1) for port, usual in wanted]
         return cls(*(f"http://127.0.0.1:{port}" for port in ports))
 
@@ -113,8 +115,9 @@ async def install(
     await processes.run("migrate", "manage.py", "migrate")
     if await asyncio.to_thread(have_been_left, database.url):  # before a worker could begin with them
         await processes.run("leftovers", "-m", "deploy.demo.leftovers")
-    web = await processes.start("web", "manage.py", "serve", "--bind", _bind(addresses.web))
-    await processes.start("worker", "manage.py", "worker")
+    bind = ("--bind", _bind(addresses.web))
+    web = await processes.start("web", "manage.py", "serve", *bind, METRICS_BIND=_bind(addresses.web_metrics))
+    await processes.start("worker", "manage.py", "worker", METRICS_BIND=_bind(addresses.worker_metrics))
     imp_key, imp_secret = f"demo-{secrets.token_hex(6)}", secrets.token_hex(40)
     desk = PortOneDesk(addresses.simulator, imp_key, http)
     # PortOne knows the merchant first: keys that it refuses once are left alone for a while.

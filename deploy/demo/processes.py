@@ -53,11 +53,11 @@ class Processes:
         for group in (self.children[2:], self.children[:2]):
             await asyncio.gather(*(end(child.process) for child in group))
 
-    async def start(self, name: str, *arguments: str) -> Child:
-        """Start a process that is to serve until the end."""
+    async def start(self, name: str, *arguments: str, **environ: str) -> Child:
+        """Start a process that is to serve until the end; `environ` is for it alone."""
         log = self.logs / f"{name}.log"
         with log.open("ab") as output:
-            process = await self._spawn(arguments, stdout=output, stderr=output)
+            process = await self._spawn(arguments, stdout=output, stderr=output, environ=environ)
         child = Child(name, process, log)
         self.children.append(child)
         return child
@@ -76,13 +76,18 @@ class Processes:
         return printed.decode()
 
     async def _spawn(
-        self, arguments: tuple[str, ...], *, stdout: IO[bytes] | int, stderr: IO[bytes]
+        self,
+        arguments: tuple[str, ...],
+        *,
+        stdout: IO[bytes] | int,
+        stderr: IO[bytes],
+        environ: Mapping[str, str] | None = None,
     ) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
             sys.executable,
             *arguments,
             cwd=CHECKOUT,
-            env=self.environ,
+            env={**self.environ, **(environ or {})},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,

@@ -175,6 +175,7 @@ Try it by hand:
   {addresses.shop}/  the shop: buy something, pay in the simulated window, come back
   {addresses.simulator}/  PortOne's desk: deposit, cancel, fail, send a webhook again
   {addresses.shop}/received  every callback as the shop wrote it down
+  {addresses.web_metrics}/metrics and {addresses.worker_metrics}/metrics  what Prometheus would read
 An operator's commands, in another shell:
   . {settings.relative_to(CHECKOUT)}
   .venv/bin/python manage.py endpoint list    also explain ID, replay --undelivered-since 1h --dry-run, doctor
