@@ -6,7 +6,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.faults.storm import Plan, weather
+from tests.faults.storm import weather
+from tests.faults.storm_stage import Plan
 from tests.faults.storm_table import shortcomings, table
 
 ENOUGH_KILLS, ENOUGH_RESTARTS = 20, 5
