@@ -46,10 +46,12 @@ def wrong_payment(life: Life, events: Sequence[Event]) -> Iterator[str]:
     payments = [event["data"]["payment"] for event in events]
     if [payment["version"] for payment in payments] != list(range(1, len(events) + 1)):
         yield f"versions {[payment['version'] for payment in payments]}"
-    claims = [payment for payment in payments if is_claimed(payment)]
-    if claims and not life.may_be_claimed:
+    unverified = {payment["verification"]["result"] for payment in payments if is_unverified(payment)}
+    if "claimed" in unverified and not life.may_be_claimed:
         yield "a claim was told of an order without a failure, or that nobody expected"
-    verified = [payment for payment in payments if not is_claimed(payment)]
+    if "unavailable" in unverified and life.registered == "never":
+        yield "waiting was told of an order that nobody expected"
+    verified = [payment for payment in payments if not is_unverified(payment)]
     for imp_uid in {imp_uid_of(payment) for payment in verified}:
         yield from wrong_states(life, imp_uid, verified)
     yield from wrong_words(life, events)
@@ -83,13 +85,13 @@ def wrong_words(life: Life, events: Sequence[Event]) -> Iterator[str]:
         yield f"payment.paid was told {dict(paid)} times"
 
 
-def is_claimed(payment: dict[str, Any]) -> bool:
+def is_unverified(payment: dict[str, Any]) -> bool:
     return payment["verification"]["result"] in ("claimed", "unavailable")
 
 
 def is_about(event: Event, imp_uid: str, state: State) -> bool:
     payment = event["data"]["payment"]
-    return not is_claimed(payment) and imp_uid_of(payment) == imp_uid and told_state(payment) == state
+    return not is_unverified(payment) and imp_uid_of(payment) == imp_uid and told_state(payment) == state
 
 
 def imp_uid_of(payment: dict[str, Any]) -> str:
