@@ -36,7 +36,7 @@ test: browser lint ## lint, types, import contracts and all tests
 	@$(BIN)/python manage.py makemigrations --check --dry-run >/dev/null || { echo "a model has no migration"; exit 1; }
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
-faults: $(INSTALLED) ## payments through a storm of kills, restarts and faults, in 12 minutes (ARGS=--seed=7 to repeat one)
+faults: $(INSTALLED) ## payments through a storm of kills, restarts and faults, ten minutes (ARGS=--seed=7 to repeat one)
 	@$(BIN)/python -m tests.faults $(ARGS)
 
 bench: $(INSTALLED) ## the benchmarks, as ratios in one run

@@ -148,6 +148,29 @@ def test_a_lost_answer_does_not_undo_the_work(teller: Teller) -> None:
     assert list(teller.shop.fulfilled()) == ["order-1"]
 
 
+def test_a_bomb_is_small_and_unpacks_to_very_much(teller: Teller) -> None:
+    """A shop may answer with a small gzip body that fills the memory of whoever unpacks it."""
+    teller.shop.faults.add(Fault(kind="bomb", times=1))
+
+    answer = teller.tells(event(1))
+
+    assert int(answer.headers["content-length"]) < 100_000
+    assert len(answer.content) == 64 << 20
+
+
+def test_a_fault_ends_and_is_remembered(teller: Teller) -> None:
+    """One fault may end while another lasts; how many requests met which is counted."""
+    teller.shop.faults.add(busy := Fault(kind="status", status=503))
+    teller.shop.faults.add(Fault(kind="status", status=429))
+    teller.tells(event(1))
+
+    teller.shop.faults.remove(busy)
+    answer = teller.tells(event(1))
+
+    assert answer.status_code == 429
+    assert teller.shop.faults.met() == {"503": 1, "429": 1}
+
+
 def test_the_published_return_verifies() -> None:
     """The worked example of a signed return verifies."""
     good = check_return(SIGNED_RETURN, return_url=RETURN_URL, key=RETURN_KEY, at=SIGNED_AT)

@@ -6,7 +6,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.faults.storm import Plan, weather
+from tests.faults.storm import weather
+from tests.faults.storm_stage import Plan
 from tests.faults.storm_table import shortcomings, table
 
 ENOUGH_KILLS, ENOUGH_RESTARTS = 20, 5
@@ -15,8 +16,8 @@ ENOUGH_KILLS, ENOUGH_RESTARTS = 20, 5
 def main() -> int:
     parser = argparse.ArgumentParser("python -m tests.faults", description="Payments through a storm of faults.")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="what is random is drawn from it")
-    parser.add_argument("--seconds", type=float, default=420, help="of bad weather (default: 420)")
-    parser.add_argument("--orders", type=int, default=700, help="in them (default: 700)")
+    parser.add_argument("--seconds", type=float, default=330, help="of bad weather (default: 330)")
+    parser.add_argument("--orders", type=int, default=600, help="in them (default: 600)")
     parser.add_argument("--logs", type=Path, help="keep the processes' logs in this folder")
     asked = parser.parse_args()
     plan = Plan(

@@ -5,18 +5,17 @@ read from outside: PortOne's books, what came in at the shops' doors, and the ro
 """
 
 import json
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from deploy.demo.shop import Received, Shop
-from tests.faults.merchants import AMOUNT, Merchant
+from tests.faults.merchants import Merchant
+from tests.faults.storm_rows import imp_uid_of, is_about, told_state, wrong_rows
 from tests.faults.storm_stories import Life, State, state_of
 
 WITHOUT_ORDER: Final = ("account.reconciliation_gap", "endpoint.disabled")
 NOT_SUBSCRIBED: Final = ("payment.pending",)
-Event = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -116,78 +115,6 @@ def wrong_callback(item: Received, merchant: Merchant, own: dict[str, Life], fro
         yield f"{where}: {event['type']} tells of {item.order!r}, which is no order of {merchant.name}"
 
 
-def wrong_rows(bodies: Iterable[bytes], own: dict[str, Life]) -> Iterator[str]:
-    """Yield what is wrong about the events of each order, in the order of their sequence."""
-    by_order: defaultdict[str, list[Event]] = defaultdict(list)
-    for body in bodies:
-        event = json.loads(body)
-        if event["sequence"] is not None:
-            by_order[event["data"]["order"]["id"]].append(event)
-    for order, events in by_order.items():
-        if order not in own:
-            yield f"{order}: nobody ever made this order"
-            continue
-        yield from (f"{order}: {wrong}" for wrong in wrong_order(own[order], events))
-
-
-def wrong_order(life: Life, events: Sequence[Event]) -> Iterator[str]:
-    if [event["sequence"] for event in events] != list(range(1, len(events) + 1)):
-        yield f"sequences {[event['sequence'] for event in events]}"
-    by_payment: defaultdict[str, list[Event]] = defaultdict(list)
-    for event in events:
-        by_payment[event["data"]["payment"]["id"]].append(event)
-    for told in by_payment.values():
-        yield from wrong_payment(life, told)
-
-
-def wrong_payment(life: Life, events: Sequence[Event]) -> Iterator[str]:
-    """Yield what is wrong about the events of one payment, the oldest first."""
-    payments = [event["data"]["payment"] for event in events]
-    if [payment["version"] for payment in payments] != list(range(1, len(events) + 1)):
-        yield f"versions {[payment['version'] for payment in payments]}"
-    claims = [payment for payment in payments if is_claimed(payment)]
-    if claims and not life.may_be_claimed:
-        yield "a claim was told of an order without a failure, or that nobody expected"
-    verified = [payment for payment in payments if not is_claimed(payment)]
-    for imp_uid in {imp_uid_of(payment) for payment in verified}:
-        yield from wrong_states(life, imp_uid, verified)
-    yield from wrong_words(life, events)
-
-
-def wrong_states(life: Life, imp_uid: str, verified: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Yield what PortOne never said of a payment, or said in another order."""
-    told = [told_state(payment) for payment in verified]
-    history = iter([said.state for said in life.said if said.imp_uid == imp_uid])
-    state = None
-    for one in told:
-        while state != one:
-            state = next(history, None)
-            if state is None:
-                yield f"{imp_uid} was told as {told}, PortOne said {[said.state for said in life.said]}"
-                return
-    totals = {payment["amount"]["total"] for payment in verified}
-    if imp_uid not in life.imp_uids or totals != {AMOUNT}:
-        yield f"{imp_uid} was told with {totals}"
-
-
-def wrong_words(life: Life, events: Sequence[Event]) -> Iterator[str]:
-    """Yield what is wrong about how far each result is to be trusted, and how often it is told as paid."""
-    results = [event["data"]["payment"]["verification"]["result"] for event in events]
-    allowed = {
-        "first": {"matched"},
-        "late": {"not_checked", "matched"},
-        "never": {"not_checked"},
-        "at another price": {"mismatched"},
-    }[life.registered]
-    if not set(results) - {"claimed", "unavailable"} <= allowed:
-        yield f"{life.registered} registered, told as {results}"
-    paid = Counter(
-        event["data"]["payment"]["verification"]["result"] for event in events if event["type"] == "payment.paid"
-    )
-    if any(times > 1 for times in paid.values()):
-        yield f"payment.paid was told {dict(paid)} times"
-
-
 def read_frozen(merchant: Merchant) -> dict[str, bytes]:
     """Return the bytes of every event that is written down, by id, each order's in its sequence."""
     rows = merchant.installation.query(
@@ -199,21 +126,3 @@ def read_frozen(merchant: Merchant) -> dict[str, bytes]:
 
 def count(merchant: Merchant, what: str) -> int:
     return int(merchant.installation.query(f"SELECT count(*) FROM {merchant.schema}.results_{what}")[0][0])
-
-
-def is_claimed(payment: dict[str, Any]) -> bool:
-    return payment["verification"]["result"] in ("claimed", "unavailable")
-
-
-def is_about(event: Event, imp_uid: str, state: State) -> bool:
-    payment = event["data"]["payment"]
-    return not is_claimed(payment) and imp_uid_of(payment) == imp_uid and told_state(payment) == state
-
-
-def imp_uid_of(payment: dict[str, Any]) -> str:
-    return payment["provider"]["imp_uid"] or ""
-
-
-def told_state(payment: dict[str, Any]) -> State:
-    amount = payment["amount"]
-    return payment["status"], amount["cancelled"] if amount else 0

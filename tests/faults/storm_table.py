@@ -6,8 +6,8 @@ from itertools import islice
 from statistics import median
 from typing import Final
 
-from tests.faults.storm import Storm
 from tests.faults.storm_judge import Judgement
+from tests.faults.storm_stage import Storm
 
 SHOWN: Final = 20
 

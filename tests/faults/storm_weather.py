@@ -23,6 +23,7 @@ from tests.faults.processes import Installation, Process, wait_until
 UP_WITHIN: Final = 90.0  # seconds; a machine that does much else is slow to start a process
 HANG: Final = 17.0  # longer than the 15 s that we wait for an endpoint
 PORTONE_HANG: Final = 5.0
+MOST_IN_A_ROW: Final = 12
 AT_PORTONE: Final = (
     Fault(kind="status", status=500),
     Fault(kind="status", status=503),
@@ -44,18 +45,22 @@ Action = tuple[float, Callable[[], object]]
 
 
 class Sparing(Faults):
-    """The faults of a shop, of which each order meets only so many: so its callbacks come through in the end."""
+    """The faults of a shop, of which each order meets only so many: so its callbacks come through in the end.
+
+    Nor does it meet more in a row than open a circuit and fail two probes: the waits after them soon take minutes.
+    """
 
     def __init__(self, *, limit: int) -> None:
         super().__init__()
         self._limit = limit
+        self._in_a_row = 0
         self._spent: Counter[str] = Counter()
 
     def take(self, *, where: str, who: str = "") -> Fault | None:
-        if self._spent[who] >= self._limit:
-            return None
-        fault = super().take(where=where, who=who)
+        is_spared = self._spent[who] >= self._limit or self._in_a_row >= MOST_IN_A_ROW
+        fault = None if is_spared else super().take(where=where, who=who)
         self._spent[who] += fault is not None
+        self._in_a_row = self._in_a_row + 1 if fault else 0
         return fault
 
 

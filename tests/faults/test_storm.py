@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.storm import Plan, weather
+from tests.faults.storm import weather
+from tests.faults.storm_stage import Plan
 from tests.faults.storm_table import shortcomings
 
 pytestmark = pytest.mark.xdist_group("faults")
@@ -21,7 +22,7 @@ def test_a_short_storm_loses_nothing(tmp_path: Path, note: Callable[[str], None]
     plan = Plan(
         seed=seed,
         orders=40,
-        seconds=14,
+        seconds=10,
         kills=2,
         restarts=1,
         outages=2,
