@@ -13,21 +13,33 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import QuerySet
 
+from results.core.words import EventType
 from results.models import Delivery, Endpoint
 from tenants.routing import Route
 
-DROPPED: Final = "DELETE FROM public.tenants_duty WHERE lane = %s AND kind IN ('deliver', 'redeliver', 'probe')"
+# A ping is no backlog: whoever sent it waits for it, and it goes out also to what rests.
+PINGS: Final = """
+SELECT delivery.id FROM results_delivery AS delivery JOIN results_event AS event ON event.id = delivery.event_id
+WHERE delivery.endpoint_id = %(endpoint)s AND delivery.delivered_at IS NULL AND delivery.given_up_at IS NULL
+    AND event.type = 'endpoint.ping'
+"""
+DROPPED: Final = f"""
+DELETE FROM public.tenants_duty WHERE lane = %(endpoint)s AND kind IN ('deliver', 'redeliver', 'probe')
+    AND reference <> ALL(ARRAY({PINGS}))
+"""  # noqa: S608  our own constants
 # Duties first and deliveries second, here as where attempts are recorded: in another order two of them could wait
 # for each other.
-OWED: Final = """
+OWED: Final = f"""
 WITH undelivered AS (
     UPDATE results_delivery SET began_at = %(at)s, step = 0, draining = true
-    WHERE endpoint_id = %(endpoint)s AND delivered_at IS NULL AND given_up_at IS NULL RETURNING id, event_id)
+    WHERE endpoint_id = %(endpoint)s AND delivered_at IS NULL AND given_up_at IS NULL
+        AND id <> ALL(ARRAY({PINGS}))
+    RETURNING id, event_id)
 INSERT INTO public.tenants_duty (kind, merchant, mode, lane, reference, due_at, tries)
 SELECT 'redeliver', %(merchant)s, %(mode)s, %(endpoint)s, id,
     %(at)s + row_number() OVER (ORDER BY event_id) * interval '1 microsecond', 0
 FROM undelivered
-"""
+"""  # noqa: S608  our own constants
 PROBED: Final = """
 INSERT INTO public.tenants_duty (kind, merchant, mode, lane, reference, due_at, tries)
 VALUES ('probe', %(merchant)s, %(mode)s, %(endpoint)s, %(endpoint)s, %(due_at)s, 0)
@@ -50,8 +62,13 @@ def owe_backlog(route: Route, endpoint: UUID, *, at: datetime) -> int:
 def give_up_backlog(endpoint: UUID, *, at: datetime) -> int:
     """Give up everything that an endpoint has not heard, so that a replay alone can send it; return how much."""
     drop_duties(endpoint)
+    return backlog_of(endpoint).update(given_up_at=at)
+
+
+def backlog_of(endpoint: UUID) -> QuerySet[Delivery]:
+    """Return what an endpoint has not heard, but pings."""
     owed = Delivery.objects.filter(endpoint=endpoint, delivered_at=None, given_up_at=None)
-    return owed.update(given_up_at=at)
+    return owed.exclude(event__type=EventType.PING)
 
 
 def owe_probe(route: Route, endpoint: UUID, *, due_at: datetime) -> None:
@@ -60,9 +77,8 @@ def owe_probe(route: Route, endpoint: UUID, *, due_at: datetime) -> None:
 
 
 def drop_duties(endpoint: UUID) -> None:
-    """Owe an endpoint nothing any more; its deliveries stay, as its backlog."""
-    with connection.cursor() as cursor:
-        cursor.execute(DROPPED, [endpoint])
+    """Owe an endpoint nothing any more but pings; its deliveries stay, as its backlog."""
+    _run(DROPPED, {"endpoint": endpoint})
 
 
 def _run(statement: str, values: Mapping[str, Any]) -> int:

@@ -85,7 +85,8 @@ SELECT id FROM (
         SELECT * FROM {schema}.results_delivery
         WHERE endpoint_id = %(endpoint)s AND delivered_at IS NULL AND given_up_at IS NULL
         ORDER BY created_at LIMIT 500) AS delivery
-    JOIN {schema}.results_event AS event ON event.id = delivery.event_id) AS waiting
+    JOIN {schema}.results_event AS event ON event.id = delivery.event_id
+    WHERE event.type <> 'endpoint.ping') AS waiting
 WHERE place = 1 ORDER BY tries, event_id LIMIT 1
 """
 LIVE_SECRETS: Final = """

@@ -12,12 +12,12 @@ from uuid import UUID
 
 import structlog
 
-from results.backlog import drop_duties, owe_backlog, owe_probe
+from results.backlog import backlog_of, drop_duties, owe_backlog, owe_probe
 from results.core.health import Change, Health, Why, after_failure, after_success, wait_before_probe, without_backlog
 from results.core.ids import encode
 from results.core.result import written_time
 from results.core.words import EventType
-from results.models import Delivery, Endpoint
+from results.models import Endpoint
 from results.tell import announce
 from tenants.mail import Letter, write_to_members
 from tenants.routing import Route
@@ -123,7 +123,7 @@ def give_up_probing(endpoint: Endpoint, *, at: datetime) -> bool:
 
     The caller holds the endpoint's row.
     """
-    if Delivery.objects.filter(endpoint=endpoint, delivered_at=None, given_up_at=None).exists():
+    if not endpoint.opened_at or backlog_of(endpoint.id).exists():
         return False
     keep(endpoint, without_backlog(health_of(endpoint)), at=at)
     endpoint.save(update_fields=FIELDS)

@@ -7,6 +7,8 @@ import pytest
 from results.backlog import owe_backlog
 from results.core.health import DISABLES_AFTER, LAST_PROBE, OPENS_AFTER
 from results.core.verdict import Reply
+from results.deliver import Outgoing, Tried, judged, load, record
+from results.endpoints import ping
 from results.models import Delivery, Endpoint
 from tenants.models import Duty
 from tenants.routing import inside
@@ -229,3 +231,24 @@ def test_what_is_never_taken_is_given_up_after_seven_days(bakery: Cast) -> None:
     [poison] = [one for one in bakery.rows(Delivery) if one.given_up_at]
     assert timedelta(days=6) < poison.given_up_at - BEGINNING <= timedelta(days=7)
     assert 20 <= poison.tries <= 25
+
+
+def test_a_ping_is_no_backlog(bakery: Cast) -> None:
+    """A ping goes out although the circuit opens before, and one that failed is nothing to probe with."""
+    line = Line(bakery, lambda outgoing, at: BROKEN)
+    line.publish("order-1")
+
+    with inside(bakery.merchant.schema_name):
+        under_way = load(bakery.route, line.take(), at=line.at)
+        ping(bakery.route, line.endpoint().id, at=line.at)
+        Endpoint.objects.update(failures=OPENS_AFTER - 1)
+        record(bakery.route, [failed(item, line, BROKEN) for item in under_way], at=line.at)
+    line.wait(DAY)
+
+    assert line.endpoint().opened_at is not None
+    assert [item.order for item in line.requests].count("") == 1
+    assert len(line.requests) - 1 == line.endpoint().probes
+
+
+def failed(outgoing: Outgoing, line: Line, reply: Reply) -> Tried:
+    return judged(outgoing, reply, started_at=line.at, at=line.at, jitter=0.0)

@@ -33,6 +33,7 @@ from results.models import Attempt, Delivery, Endpoint, EndpointSecret
 from tenants.models import AuditEntry, Duty, Membership
 from tenants.routing import inside
 from tests.factories import Cast
+from tests.flow.virtual_endpoint import OK, Line
 from tests.postbox import Postbox
 
 Work = Callable[..., None]
@@ -273,7 +274,7 @@ def test_what_ends_while_an_endpoint_rests_owes_it_nothing(
     bakery: Cast, before: dict[str, Any], outcome: dict[str, Any]
 ) -> None:
     """A request that was under way when the endpoint was paused, or a ping since, brings neither probe nor backlog."""
-    within(bakery, ping)
+    Line(bakery, lambda outgoing, at: OK).publish("order-1")
     within(bakery, pause_endpoint)
     update(bakery, failing_since=NOON, **before)
     ended = Outcome(
