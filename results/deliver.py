@@ -6,7 +6,7 @@ recorded. Bytes and id are the same on every attempt; only the timestamp and the
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -300,16 +300,29 @@ def judged(outgoing: Outgoing, reply: Reply, *, started_at: datetime, at: dateti
 
 def record(route: Route, tried: Sequence[Tried], *, at: datetime) -> None:
     """Write down the attempts of one merchant, what became of their deliveries, and their duties: all or nothing."""
-    values = {"tried": Jsonb([_row(one) for one in tried]), "at": at}
     concerned = {one.outgoing.endpoint_id for one in tried if one.tells_of_health}
     if not concerned:
-        run_hot(RECORDED, route.schema, values, prepared=False)
+        _write(route, tried, at=at)
         return
     with transaction.atomic():
         # Locked first, because a backlog that becomes due touches the same deliveries.
         endpoints = list(lock(concerned))
-        run_hot(RECORDED, route.schema, values, prepared=False)
-        health.note(route, endpoints, [_outcome(one) for one in tried if one.tells_of_health], at=at)
+        urls = {endpoint.id: endpoint.url for endpoint in endpoints}
+        moved = {one.id for one in tried if one.outgoing.url != urls.get(one.outgoing.endpoint_id, one.outgoing.url)}
+        _write(route, [_again_now(one, at=at) if one.id in moved else one for one in tried], at=at)
+        telling = [one for one in tried if one.tells_of_health and one.id not in moved]
+        health.note(route, endpoints, [_outcome(one) for one in telling], at=at)
+
+
+def _again_now(tried: Tried, *, at: datetime) -> Tried:
+    """Return what follows from an attempt during which its endpoint got another URL: that is tried now."""
+    failed = isinstance(tried.verdict, RetryAt | EndpointGone)
+    return replace(tried, verdict=RetryAt(at)) if failed else tried
+
+
+def _write(route: Route, tried: Sequence[Tried], *, at: datetime) -> None:
+    values = {"tried": Jsonb([_row(one) for one in tried]), "at": at}
+    run_hot(RECORDED, route.schema, values, prepared=False)
 
 
 def _outcome(tried: Tried) -> Outcome:

@@ -8,7 +8,7 @@ from results.backlog import owe_backlog
 from results.core.health import DISABLES_AFTER, LAST_PROBE, OPENS_AFTER
 from results.core.verdict import Reply
 from results.deliver import Outgoing, Tried, judged, load, record
-from results.endpoints import ping
+from results.endpoints import change_endpoint, ping
 from results.models import Delivery, Endpoint
 from tenants.models import Duty
 from tenants.routing import inside
@@ -248,6 +248,24 @@ def test_a_ping_is_no_backlog(bakery: Cast) -> None:
     assert line.endpoint().opened_at is not None
     assert [item.order for item in line.requests].count("") == 1
     assert len(line.requests) - 1 == line.endpoint().probes
+
+
+@pytest.mark.parametrize("reply", [BROKEN, Reply(status=410)])
+def test_another_server_answers_for_no_request_of_the_old_one(bakery: Cast, reply: Reply) -> None:
+    """What was under way when the URL changed says nothing of the new one, which hears it at once."""
+    line = Line(bakery, lambda outgoing, at: OK)
+    for number in range(OPENS_AFTER + 1):
+        line.publish(f"order-{number}")
+
+    with inside(bakery.merchant.schema_name):
+        under_way = load(bakery.route, line.take(), at=line.at)
+        change_endpoint(bakery.route, line.endpoint().id, url="http://127.0.0.1:9/new", actor="test", at=line.at)
+        record(bakery.route, [failed(item, line, reply) for item in under_way], at=line.at)
+    line.wait(SECOND)
+
+    assert line.endpoint().failing_since is None
+    assert line.endpoint().disabled_at is None
+    assert len(line.heard()) == len(under_way) == OPENS_AFTER + 1
 
 
 def failed(outgoing: Outgoing, line: Line, reply: Reply) -> Tried:
