@@ -53,7 +53,8 @@ LEAST_WAIT, MOST_WAIT = timedelta(seconds=0.2), timedelta(seconds=5)
 
 # Not the ORM: making models of rows that are read once took a third of a delivery's time.
 # `held` is the soft guard of an order: an earlier event of it is still owed to this endpoint. It holds for a minute;
-# in a drain until the earlier one was tried, and for a minute from then.
+# in a drain until the earlier one was tried, and for a minute from then. News waits for nothing that was heard once and
+# is only told again: that may be the last of a hundred thousand.
 LEFT_TO_SEND: Final = """
 SELECT delivery.id, delivery.event_id, event.type, event.created_at, delivery.endpoint_id, endpoint.url, event.body,
     delivery.tries, delivery.step, COALESCE(delivery.began_at, delivery.created_at), delivery.replay_id IS NOT NULL,
@@ -65,6 +66,7 @@ SELECT delivery.id, delivery.event_id, event.type, event.created_at, delivery.en
             ON owed.event_id = earlier.id AND owed.endpoint_id = delivery.endpoint_id
         WHERE earlier.order_id = event.order_id AND earlier.sequence < event.sequence
             AND owed.delivered_at IS NULL AND owed.given_up_at IS NULL
+            AND (owed.heard_at IS NULL OR delivery.draining)
             AND (owed.draining OR %(guarded_since)s < GREATEST(
                 COALESCE(delivery.began_at, delivery.created_at), CASE WHEN delivery.draining THEN owed.tried_at END)))
 FROM {schema}.results_delivery AS delivery

@@ -2,20 +2,23 @@
 
 import threading
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from django.db import connection, transaction
 
 from results.backlog import lock, owe_backlog
+from results.core.replay import Wish
 from results.core.verdict import Reply
 from results.deliver import Outgoing
 from results.models import Delivery, Endpoint
+from results.replay import begin_replay, replay_batch
 from tenants.models import Duty
 from tenants.routing import inside
 from tests.factories import Cast
 from tests.flow.virtual_endpoint import BEGINNING, BROKEN, OK, Answer, Line, down_until, name
 
-SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 DAY = timedelta(days=1)
 
 
@@ -103,6 +106,28 @@ def test_what_waits_for_a_poisoned_event_of_a_drain_waits_a_minute(bakery: Cast)
 
     [taken] = [item for item in line.requests if item.event == second.id]
     assert 6 * MINUTE <= taken.at - BEGINNING <= 8.2 * MINUTE
+
+
+def test_news_waits_for_nothing_that_was_heard_and_is_told_again(bakery: Cast) -> None:
+    """A replay of what was heard long ago holds up no refund of today, and itself keeps the order."""
+    line = Line(bakery, down_until(BEGINNING))
+    told = [line.publish("order-1").id, line.publish("order-1", type="payment.cancelled").id]
+    line.wait(MINUTE)
+
+    with inside(bakery.merchant.schema_name):
+        replay = begin_replay(bakery.route, Wish(order="order-1"), actor="test", at=line.at)
+        replay_batch(bakery.route, replay.id, position=None, at=line.at)
+    Duty.objects.filter(reference=first_delivery(bakery, told[0])).update(due_at=line.at + 3 * HOUR)
+    news = line.publish("order-1", type="payment.cancelled")
+    line.wait(4 * HOUR)
+
+    assert line.heard() == [*told, news.id, *told]
+    assert line.requests[2].at - BEGINNING == MINUTE
+
+
+def first_delivery(cast: Cast, event: UUID) -> UUID:
+    [delivery] = [one for one in cast.rows(Delivery) if one.event_id == event]
+    return UUID(str(delivery.id))
 
 
 def test_a_late_retry_says_that_the_payment_has_moved(bakery: Cast) -> None:
