@@ -32,10 +32,11 @@ class SystemResolver:
     """The machine's resolver, in threads of its own.
 
     A name server that hangs holds a thread until the system gives up on it, and must not take one from the
-    database's work or from the event loop's default pool, which has six on two cores.
+    database's work or from the event loop's default pool, which has six on two cores. As many threads as there are
+    calls in flight, lest the names of one merchant hold up everybody's; they are begun only when they are needed.
     """
 
-    def __init__(self, *, threads: int = 32) -> None:
+    def __init__(self, *, threads: int = 500) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="dns")
 
     async def __call__(self, host: str, port: int) -> list[str]:

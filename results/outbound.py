@@ -95,7 +95,7 @@ class GuardedClient:
             "limit_per_host": per_host or 0,
             "ttl_dns_cache": dns_seconds,
         }
-        self._system = SystemResolver()
+        self._system = SystemResolver(threads=total)
         self._resolver = GuardedResolver(resolver or self._system, allowed=allowed)
         self._tls = tls or httpx.create_ssl_context(trust_env=False)
 

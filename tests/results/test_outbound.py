@@ -8,6 +8,7 @@ import logging
 import re
 import socket
 import ssl
+import threading
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -234,6 +235,29 @@ async def test_a_name_server_that_hangs_is_a_timeout():
     reply = await post("https://bakery.example/", client={"resolver": resolver}, deadline=0.1)
 
     assert reply.error is AttemptError.TIMEOUT
+
+
+async def test_names_that_hang_hold_up_no_other_name(monkeypatch):
+    """A merchant's 180 calls in flight may all wait for a name server that says nothing: others are called at once."""
+    answered, known = threading.Event(), socket.getaddrinfo
+
+    def look_up(host, *args, **options):
+        if host.endswith(".hangs.example"):
+            answered.wait(10)
+        return known("127.0.0.1", *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    resolver = SystemResolver()
+    try:
+        hanging = [asyncio.create_task(resolver(f"shop-{number}.hangs.example", 443)) for number in range(180)]
+        await asyncio.sleep(0)
+        found = await asyncio.wait_for(resolver("bakery.example", 443), timeout=5)
+    finally:
+        answered.set()
+        await asyncio.gather(*hanging)
+        resolver.close()
+
+    assert found == ["127.0.0.1"]
 
 
 async def test_being_cancelled_is_not_the_endpoints_fault():
