@@ -76,6 +76,11 @@ class Progress:
     owed: int
     untried: int
 
+    @property
+    def overtaken(self) -> int:
+        """How many of them a later replay has begun anew, which counts them since."""
+        return self.replay.made - self.told - self.given_up - self.owed
+
 
 @dataclass(slots=True)
 class Sorted:

@@ -130,6 +130,19 @@ def test_it_is_followed_to_its_end(bakery: Cast, do_jobs: Callable[[], None], ru
     assert "by manage.py replay: account.*" in printed.splitlines()[1]
 
 
+def test_a_replay_says_what_a_later_one_began_anew(bakery: Cast, do_jobs: Callable[[], None]) -> None:
+    """Of the same deliveries the newest replay alone counts how they ended; the older one does not just miss them."""
+    tells(bakery, "account.reconciliation_gap")
+    for _ in range(2):
+        replay("--undelivered-since", "1h")
+        do_jobs()
+
+    newest, _, older, _ = replay("--list").splitlines()
+
+    assert newest.endswith("0 told, 1 owed, 0 given up")
+    assert older.endswith("0 told, 0 owed, 0 given up, 1 begun anew by a later replay")
+
+
 def test_a_follower_without_a_worker_is_told_so(bakery: Cast) -> None:
     """When nothing moves, --follow ends with what to look at; the replay itself stays."""
     tells(bakery, "account.reconciliation_gap")

@@ -188,9 +188,10 @@ def replay_lines(route: Route, progress: Progress) -> Iterator[str]:
 def progress_line(progress: Progress) -> str:
     replay = progress.replay
     made = f"{replay.made:,} of {counted(replay.expected, 'delivery')} made due"
+    overtaken = f", {progress.overtaken:,} begun anew by a later replay" if progress.overtaken else ""
     return (
         f"{encode('rep', replay.id)} {replay.state}: {made};"
-        f" {progress.told:,} told, {progress.owed:,} owed, {progress.given_up:,} given up"
+        f" {progress.told:,} told, {progress.owed:,} owed, {progress.given_up:,} given up{overtaken}"
     )
 
 
@@ -232,6 +233,7 @@ def progress_json(route: Route, progress: Progress) -> dict[str, Any]:
         "told": progress.told,
         "owed": progress.owed,
         "given_up": progress.given_up,
+        "overtaken": progress.overtaken,
         "created_at": replay.created_at.isoformat(),
         "ended_at": replay.ended_at.isoformat() if replay.ended_at else None,
     }
