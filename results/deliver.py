@@ -214,6 +214,8 @@ def choose_probes(route: Route, taken: Sequence[Taken], *, at: datetime) -> dict
 def _probe_no_more(duty: Taken, *, at: datetime) -> None:
     with transaction.atomic():
         for endpoint in lock([duty.reference]):
+            if not endpoint.opened_at:
+                duties.done([duty.id])  # it is back, or called no more, since the probe was taken
             health.give_up_probing(endpoint, at=at)
 
 

@@ -35,6 +35,7 @@ from tenants.routing import Route
 
 LONGEST_DESCRIPTION: Final = 120
 LONGEST_OVERLAP: Final = timedelta(days=7)
+MOST_ENDPOINTS: Final = 20  # of a mode: each event is written down once for each that hears it
 MOST_SECRETS: Final = 10  # live at once: each adds a signature to every request
 PING: Final = "A test of this endpoint. Whoever can verify it hears what is told here."
 
@@ -49,6 +50,10 @@ class BadDescription(ValueError):
 
 class BadRotation(ValueError):
     """The secret cannot be changed in this way; the message says why and what can be done."""
+
+
+class TooManyEndpoints(ValueError):
+    """The mode has as many endpoints as it may; the message says how many."""
 
 
 class NoSuchEndpoint(LookupError):
@@ -92,8 +97,10 @@ def create_endpoint(
 ) -> tuple[Endpoint, SigningSecret]:
     """Make an endpoint; the secret is shown once and kept sealed.
 
-    Raises BadCallbackUrl, BadSubscription, BadDescription or BadHeaders.
+    Raises BadCallbackUrl, BadSubscription, BadDescription, BadHeaders or TooManyEndpoints.
     """
+    if Endpoint.objects.filter(mode=route.mode).count() >= MOST_ENDPOINTS:
+        raise TooManyEndpoints(f"There are {MOST_ENDPOINTS} endpoints already, which is the most: change one of them.")
     endpoint = Endpoint(mode=route.mode, created_at=at)
     _put(endpoint, _read(route, endpoint.id, url=url, events=events, description=description, headers=headers or {}))
     with transaction.atomic():

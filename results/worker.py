@@ -112,7 +112,7 @@ class Worker:
             Duty.Kind.PROBE.value: min(DELIVERIES_A_TURN, sending),
         }
         # What is still being done may be due again: put off by its own round, or a crash forgot our claim of it.
-        taken = await duties.take(queue, limits=limits, full=self._full(), held=self.held, at=datetime.now(UTC))
+        taken = await duties.take(queue, limits=limits, full=self.full(), held=self.held, at=datetime.now(UTC))
         metrics.count_each(metrics.TAKEN, (duty.kind for duty in taken))
         asked = _by(lambda duty: duty.lane, (duty for duty in taken if duty.kind in ASKING))
         for lane, group in asked.items():
@@ -130,7 +130,8 @@ class Worker:
             self._start(self._deliver(group, places), group, self.deliveries, places)
         return len(taken)
 
-    def _full(self) -> Full:
+    def full(self) -> Full:
+        """Return what is left out of the next turn, because enough of it is under way."""
         at = datetime.now(UTC)
         self.resting = {lane: until for lane, until in self.resting.items() if until > at}
         asking = [lane for lane, count in self.rounds.items() if count >= ROUNDS_OF_A_LANE]
@@ -140,10 +141,13 @@ class Worker:
         for lane, merchant in self.merchants.items():
             of_merchants[merchant] += self.deliveries[lane]
         turn = DELIVERIES_A_TURN  # one turn takes so many of each kind at the most, and all may be of one lane
+        # As places get scarce each merchant's share shrinks, so that a few slow ones never fill the worker.
+        free = DELIVERIES_IN_FLIGHT - self.deliveries.total()
+        share = max(3 * turn, min(DELIVERIES_OF_A_MERCHANT, free // 2))
         return Full(
             lanes=asking + _more_than(DELIVERIES_OF_A_LANE - turn, self.deliveries),
             again=_more_than(DELIVERIES_OF_A_LANE - 2 * turn, self.deliveries),
-            merchants=_more_than(DELIVERIES_OF_A_MERCHANT - 2 * turn, of_merchants),
+            merchants=_more_than(share - 2 * turn, of_merchants),
         )
 
     def _start(

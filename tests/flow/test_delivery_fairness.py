@@ -10,7 +10,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from results.models import Delivery, Endpoint
-from results.worker import DELIVERIES_OF_A_LANE, DELIVERIES_OF_A_MERCHANT
+from results.worker import (
+    DELIVERIES_A_TURN,
+    DELIVERIES_IN_FLIGHT,
+    DELIVERIES_OF_A_LANE,
+    DELIVERIES_OF_A_MERCHANT,
+    Worker,
+)
+from tenants.fields import new_id
 from tenants.models import Duty
 from tenants.routing import inside
 from tests.conftest import Work
@@ -119,3 +126,18 @@ def test_a_fault_of_ours_is_not_the_endpoints(bakery: Cast, run_worker: Work, se
     assert line.attempts() == []
     assert line.endpoint().failures == 0
     assert line.undelivered() == 1
+
+
+def test_a_few_slow_merchants_never_fill_a_worker() -> None:
+    """However many places slow merchants with many endpoints ask for, another still finds one."""
+    worker = Worker(database_url="", portone=None, client=None, threads=None)  # type: ignore[arg-type]
+    slow = [new_id() for _ in range(4)]
+
+    for merchant in slow * 20:
+        if merchant not in worker.full().merchants:
+            lane = new_id()
+            worker.deliveries[lane] += 2 * DELIVERIES_A_TURN
+            worker.merchants[lane] = merchant
+
+    assert worker.deliveries.total() <= DELIVERIES_IN_FLIGHT - 2 * DELIVERIES_A_TURN
+    assert new_id() not in worker.full().merchants

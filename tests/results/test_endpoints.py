@@ -15,12 +15,14 @@ from results.core.ids import encode
 from results.core.subscription import BadSubscription
 from results.deliver import open_headers, open_secrets
 from results.endpoints import (
+    MOST_ENDPOINTS,
     MOST_SECRETS,
     BadCallbackUrl,
     BadDescription,
     BadRotation,
     NoSuchEndpoint,
     NothingToResume,
+    TooManyEndpoints,
     change_endpoint,
     create_endpoint,
     pause_endpoint,
@@ -452,3 +454,15 @@ def test_fixed_headers_are_sent(bakery: Cast, run_worker: Work) -> None:
     [received] = bakery.shop.received()
     assert received.verified
     assert (received.headers["authorization"], received.headers["x-tenant"]) == ("Bearer not-a-secret", "bakery")
+
+
+def test_a_mode_has_twenty_endpoints_at_the_most(bakery: Cast) -> None:
+    """Each event is written down for each endpoint, so their number has an end, which is said."""
+    with inside(bakery.merchant.schema_name):
+        Endpoint.objects.bulk_create(
+            Endpoint(mode=bakery.mode, url=f"https://shop{number}.example.com/", created_at=NOON)
+            for number in range(MOST_ENDPOINTS - 1)
+        )
+
+    with inside(bakery.merchant.schema_name), pytest.raises(TooManyEndpoints, match="20 endpoints already"):
+        create_endpoint(bakery.route, url="https://one.example.com/", actor="tests", at=NOON)

@@ -21,6 +21,7 @@ from results.endpoints import (
     BadRotation,
     NoSuchEndpoint,
     NothingToResume,
+    TooManyEndpoints,
     change_endpoint,
     create_endpoint,
     pause_endpoint,
@@ -50,6 +51,7 @@ OPTIONS: Final = {
     BadDescription: "--description",
     BadHeaders: "--header",
     BadRotation: "--overlap",
+    TooManyEndpoints: "--url",
 }
 
 Facts = dict[str, Any]
