@@ -38,3 +38,4 @@ def quiet(installation: Installation, bakery: Merchant, florist: Merchant) -> It
     installation.portone.faults.clear()
     for merchant in (bakery, florist):
         merchant.shop.faults.clear()
+        merchant.gives_up()

@@ -63,6 +63,11 @@ class Merchant:
         """Let a customer's browser come back; return the status of our answer."""
         return httpx.get(self.facts["redirect_url"], params=said, trust_env=False, timeout=20).status_code
 
+    def gives_up(self) -> None:
+        """Let nothing be owed any more that was not heard."""
+        owed = f"{self.schema}.results_delivery SET given_up_at = now() WHERE delivered_at IS NULL"
+        self.installation.query(f"UPDATE {owed} AND given_up_at IS NULL RETURNING id")
+
     def told(self, order: str) -> list[str]:
         """Return the types of the events that the shop heard and verified, each once."""
         return [event["type"] for event in self.shop.events(order=order)]

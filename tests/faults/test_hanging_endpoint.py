@@ -30,6 +30,7 @@ def neighbour(quiet: Installation) -> Iterator[Merchant]:
     with merchant_of(quiet, "neighbour") as neighbour:
         yield neighbour
         quiet.kill_everything()
+        neighbour.gives_up()
 
 
 def test_a_hanging_endpoint_slows_nobody_else(
