@@ -18,7 +18,7 @@ import psycopg
 import structlog
 
 from config import metrics
-from results import deliver, duties
+from results import attempts, deliver, duties
 from results.core.schedule import after_refusal
 from results.deliver import Tried
 from results.duties import SENDING, Full, Taken
@@ -265,14 +265,14 @@ class Worker:
         """Write attempts down. A database that restarts is waited for, lest merchants hear everything again."""
         for wait in RECORD_AGAIN:
             try:
-                await self.threads.run(route.schema, deliver.record, route, batch, at=datetime.now(UTC))
+                await self.threads.run(route.schema, attempts.record, route, batch, at=datetime.now(UTC))
             except CUT_OFF as error:
                 log.warning("attempts_not_recorded", error=type(error).__name__, attempts=len(batch))
                 metrics.UNRECORDED.inc(len(batch))
                 await asyncio.sleep(wait)
             else:
                 return
-        await self.threads.run(route.schema, deliver.record, route, batch, at=datetime.now(UTC))
+        await self.threads.run(route.schema, attempts.record, route, batch, at=datetime.now(UTC))
 
     async def _finish(self) -> None:
         """Finish what is held; what takes longer than a stop may take comes due again elsewhere."""

@@ -4,10 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from results.attempts import record
 from results.backlog import owe_backlog
 from results.core.health import DISABLES_AFTER, LAST_PROBE, OPENS_AFTER
 from results.core.verdict import Reply
-from results.deliver import Outgoing, Tried, judged, load, record
+from results.deliver import Outgoing, Tried, judged, load
 from results.endpoints import change_endpoint, ping
 from results.models import Delivery, Endpoint
 from tenants.models import Duty

@@ -8,9 +8,10 @@ import pytest
 from django.core.management import call_command
 
 from deploy.demo.mischief import Fault
+from results.attempts import record
 from results.core.ids import encode
 from results.core.replay import Wish
-from results.deliver import judged, load, record
+from results.deliver import judged, load
 from results.models import Attempt, Delivery, Endpoint, Replay
 from results.replay import begin_replay, cancel_replay, replay_batch
 from tenants.models import Duty

@@ -12,9 +12,10 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Min
 
+from results.attempts import record
 from results.core.ids import encode
 from results.core.verdict import Reply
-from results.deliver import Outgoing, judged, load, own_headers, record
+from results.deliver import Outgoing, judged, load, own_headers
 from results.duties import KINDS, LEASE, SENDING, TAKE_SQL, Taken
 from results.models import Attempt, Delivery, Endpoint, Event, Order, Payment
 from results.tell import owe_deliveries
