@@ -88,7 +88,14 @@ SHARED_APPS = [
     "django_tenants",
     "django.contrib.contenttypes",
     "django.contrib.auth",
+    "django.contrib.sessions",
+    "django.contrib.messages",
     "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "django_htmx",
 ]
 TENANT_APPS = ["results"]
 INSTALLED_APPS = SHARED_APPS + TENANT_APPS
@@ -99,6 +106,16 @@ WSGI_APPLICATION = "config.wsgi.application"
 MIDDLEWARE = [
     "config.middleware.door",
     "config.middleware.Faults",
+    # For people's pages only: no other door reads or sets a cookie.
+    "config.pages.Sessions",
+    "config.pages.Language",
+    "config.pages.Csrf",
+    "config.pages.Authentication",
+    "config.pages.Messages",
+    "config.pages.Htmx",
+    "config.pages.Doors",
+    "allauth.account.middleware.AccountMiddleware",
+    "config.pages.UserSessions",
 ]
 APPEND_SLASH = False
 TEMPLATES = [
@@ -106,7 +123,7 @@ TEMPLATES = [
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [BASE_DIR / "config" / "templates"],
         "APP_DIRS": True,
-        "OPTIONS": {"context_processors": []},
+        "OPTIONS": {"context_processors": []},  # pages of people bring their own (config/pages.py, draw)
     }
 ]
 STATIC_URL = "/static/"
@@ -114,10 +131,52 @@ STATICFILES_DIRS = [BASE_DIR / "config" / "static"]
 
 LANGUAGE_CODE = "ko"
 LANGUAGES = [("ko", "한국어"), ("en", "English")]
-LOCALE_PATHS = [BASE_DIR / "config" / "locale"]
+LOCALE_PATHS = sorted((BASE_DIR / "config").glob("locale*"))
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
+
+# People: sessions, sign-up and second factor. Everything else about accounts is allauth's own default.
+SECURE_COOKIES = PUBLIC_URL.startswith("https:")
+SESSION_COOKIE_NAME = "__Host-session" if SECURE_COOKIES else "session"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_COOKIES
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+CSRF_COOKIE_NAME = "__Host-csrf" if SECURE_COOKIES else "csrf"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_USE_SESSIONS = False
+CSRF_FAILURE_VIEW = "config.pages.csrf_failed"
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/dashboard/"
+LOGOUT_REDIRECT_URL = "/accounts/login/"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+# Limits of sign-in attempts are counted in one place for all processes.
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "tenants_cache"},
+}
+ACCOUNT_ADAPTER = "tenants.accounts.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 300  # seconds
+ACCOUNT_CONFIRM_EMAIL_ON_GET = False
+ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if SECURE_COOKIES else "http"
+ACCOUNT_PREVENT_ENUMERATION = True
+ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
+MFA_ADAPTER = "tenants.accounts.MfaAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_ISSUER = "Paywitness"
+USERSESSIONS_TRACK_ACTIVITY = True
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
 LOGGING_CONFIG = None

@@ -1,13 +1,20 @@
 """Which door leads where. Health first, then the hot paths, then pages."""
 
-from django.urls import path
+from django.urls import include, path, register_converter
 
 from api.app import api
+from config.converters import CONVERTERS
 from config.health import healthz, readyz
 from results.views.confirm import confirm_payment
 from results.views.landing import landing
 from results.views.result_page import result_page, result_return, result_status
 from results.views.webhook import webhook
+from tenants.views.enter import enter
+
+for name, converter in CONVERTERS.items():
+    register_converter(converter, name)
+
+PLACE = "dashboard/<mer:merchant>/<mode:mode>/"  # every page below it is a member's (tenants/access.py)
 
 urlpatterns = [
     path("healthz", healthz),
@@ -19,4 +26,8 @@ urlpatterns = [
     path("r/<str:opaque>", result_page, name="result_page"),
     path("r/<str:opaque>/status", result_status, name="result_status"),
     path("r/<str:opaque>/return", result_return, name="result_return"),
+    path("accounts/", include("allauth.urls")),
+    path("dashboard/", enter, name="dashboard"),
+    path(PLACE, include("results.views.dashboard.urls")),
+    path(PLACE, include("tenants.views.urls")),
 ]

@@ -1,0 +1,79 @@
+"""What pages for people need beside the view: sessions, language, CSRF, strict headers. No other path meets any of it.
+
+PortOne's webhooks, the customer's page and the API read and set no cookie, and pay for none of this.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+from allauth.usersessions.middleware import UserSessionsMiddleware
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import CsrfViewMiddleware
+from django.middleware.locale import LocaleMiddleware
+from django.shortcuts import render
+from django_htmx.middleware import HtmxMiddleware
+
+View = Callable[[HttpRequest], HttpResponse]
+
+PAGES: Final = ("/dashboard/", "/accounts/", "/staff/", "/language/")
+CSP: Final = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self';"
+    " font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+HEADERS: Final = {
+    "Content-Security-Policy": CSP,
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "X-Robots-Tag": "noindex",
+}
+
+
+def is_page(request: HttpRequest) -> bool:
+    return request.path_info.startswith(PAGES)
+
+
+def on_pages(middleware: type[Any]) -> type[Any]:
+    """Return a middleware that lets every request pass which is not for a page."""
+
+    class OnPages(middleware):
+        def __call__(self, request: HttpRequest) -> HttpResponse:
+            return cast("HttpResponse", super().__call__(request) if is_page(request) else self.get_response(request))
+
+        def process_view(self, request: HttpRequest, *view: Any) -> HttpResponse | None:
+            known = getattr(super(), "process_view", None)
+            return known(request, *view) if known and is_page(request) else None
+
+    OnPages.__name__ = middleware.__name__
+    return OnPages
+
+
+def doors(get_response: View) -> View:
+    """Close what a page leaves open, unless its view said otherwise."""
+
+    def pass_through(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if is_page(request):
+            for name, value in HEADERS.items():
+                response.headers.setdefault(name, value)
+        return response
+
+    return pass_through
+
+
+Sessions = on_pages(SessionMiddleware)
+Language = on_pages(LocaleMiddleware)
+Csrf = on_pages(CsrfViewMiddleware)
+Authentication = on_pages(AuthenticationMiddleware)
+Messages = on_pages(MessageMiddleware)
+Htmx = on_pages(HtmxMiddleware)
+UserSessions = on_pages(UserSessionsMiddleware)
+Doors = doors
+
+
+def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Say that a form came from elsewhere or from long ago, and how to go on."""
+    return render(request, "403_form.html", status=403)

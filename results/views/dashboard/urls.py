@@ -1,0 +1,9 @@
+"""The pages of a merchant's payments, below `/dashboard/<merchant>/<mode>/`."""
+
+from django.urls import path
+
+from results.views.dashboard.home import home
+
+urlpatterns = [
+    path("", home, name="home"),
+]
