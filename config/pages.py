@@ -8,12 +8,15 @@ from typing import Any, Final, cast
 
 from allauth.usersessions.middleware import UserSessionsMiddleware
 from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.messages import get_messages
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.locale import LocaleMiddleware
 from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.views import defaults
 from django_htmx.middleware import HtmxMiddleware
 
 View = Callable[[HttpRequest], HttpResponse]
@@ -34,6 +37,11 @@ HEADERS: Final = {
 
 def is_page(request: HttpRequest) -> bool:
     return request.path_info.startswith(PAGES)
+
+
+def facts(request: HttpRequest) -> dict[str, Any]:
+    """Give people's pages what each of them shows: the request, and messages; other pages nothing."""
+    return {"request": request, "messages": get_messages(request)} if is_page(request) else {}
 
 
 def on_pages(middleware: type[Any]) -> type[Any]:
@@ -77,3 +85,23 @@ Doors = doors
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Say that a form came from elsewhere or from long ago, and how to go on."""
     return render(request, "403_form.html", status=403)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Say that a request could not be read: on a page in its family, elsewhere as a customer is told."""
+    return tell(request, 400) if is_page(request) else defaults.bad_request(request, exception)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Say that a member's role is too low."""
+    return tell(request, 403) if is_page(request) else defaults.permission_denied(request, exception)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Say that nothing is here, which is also what a stranger to a merchant is told."""
+    return tell(request, 404) if is_page(request) else defaults.page_not_found(request, exception)
+
+
+def tell(request: HttpRequest, status: int) -> HttpResponse:
+    """Draw the page of an error for a person, in their language, without asking the database for anything."""
+    return HttpResponse(render_to_string(f"people/{status}.html"), status=status)

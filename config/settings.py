@@ -123,7 +123,10 @@ TEMPLATES = [
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [BASE_DIR / "config" / "templates"],
         "APP_DIRS": True,
-        "OPTIONS": {"context_processors": []},  # pages of people bring their own (config/pages.py, draw)
+        "OPTIONS": {
+            "context_processors": ["config.pages.facts"],
+            "libraries": {"paywitness": "config.templatetags.paywitness"},
+        },
     }
 ]
 STATIC_URL = "/static/"

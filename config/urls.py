@@ -1,6 +1,7 @@
 """Which door leads where. Health first, then the hot paths, then pages."""
 
 from django.urls import include, path, register_converter
+from django.views.i18n import set_language
 
 from api.app import api
 from config.converters import CONVERTERS
@@ -26,8 +27,13 @@ urlpatterns = [
     path("r/<str:opaque>", result_page, name="result_page"),
     path("r/<str:opaque>/status", result_status, name="result_status"),
     path("r/<str:opaque>/return", result_return, name="result_return"),
+    path("language/", set_language, name="set_language"),
     path("accounts/", include("allauth.urls")),
     path("dashboard/", enter, name="dashboard"),
     path(PLACE, include("results.views.dashboard.urls")),
     path(PLACE, include("tenants.views.urls")),
 ]
+
+handler400 = "config.pages.bad_request"
+handler403 = "config.pages.forbidden"
+handler404 = "config.pages.not_found"
