@@ -53,6 +53,18 @@ class ModeName:
         return value
 
 
+class Colour(ModeName):
+    """Six hexadecimal digits."""
+
+    regex = "[0-9a-f]{6}"
+
+
+class Digest(ModeName):
+    """What names a picture by its content."""
+
+    regex = "[0-9a-f]{32}"
+
+
 CONVERTERS: Final[dict[str, type[Id] | type[ModeName]]] = {
     "mer": MerchantId,
     "pay": PaymentId,
@@ -60,4 +72,6 @@ CONVERTERS: Final[dict[str, type[Id] | type[ModeName]]] = {
     "end": EndpointId,
     "rep": ReplayId,
     "mode": ModeName,
+    "colour": Colour,
+    "digest": Digest,
 }

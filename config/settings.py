@@ -182,6 +182,7 @@ MFA_TOTP_ISSUER = "Paywitness"
 USERSESSIONS_TRACK_ACTIVITY = True
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
+FILE_UPLOAD_HANDLERS = ["config.uploads.SmallFiles"]
 LOGGING_CONFIG = None
 LOG_LEVEL = env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO")
 configure_logging(LOG_LEVEL)

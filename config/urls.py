@@ -6,6 +6,7 @@ from django.views.i18n import set_language
 from api.app import api
 from config.converters import CONVERTERS
 from config.health import healthz, readyz
+from results.views.brand import brand_logo, brand_style
 from results.views.confirm import confirm_payment
 from results.views.landing import landing
 from results.views.result_page import result_page, result_return, result_status
@@ -24,6 +25,8 @@ urlpatterns = [
     path("webhook/<str:webhook_key>", webhook, name="webhook"),
     path("m/<str:browser_key>/complete", landing, name="landing"),
     path("m/<str:browser_key>/confirm", confirm_payment, name="confirm"),
+    path("r-assets/<colour:colour>.css", brand_style, name="brand_style"),
+    path("r-assets/<digest:digest>.webp", brand_logo, name="brand_logo"),
     path("r/<str:opaque>", result_page, name="result_page"),
     path("r/<str:opaque>/status", result_status, name="result_status"),
     path("r/<str:opaque>/return", result_return, name="result_return"),

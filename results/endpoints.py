@@ -23,7 +23,7 @@ from results.core.signing import SigningSecret
 from results.core.subscription import check_events
 from results.core.target import Refused
 from results.core.words import DEFAULT_EVENTS, EventType
-from results.deliver import seal_headers, seal_secret
+from results.deliver import open_headers, seal_headers, seal_secret
 from results.health import FIELDS, host_of, keep
 from results.models import Delivery, Endpoint, EndpointSecret, Event
 from results.outbound import check_target
@@ -256,6 +256,24 @@ def ping(route: Route, endpoint_id: UUID, *, at: datetime) -> Event:
         owed = [(endpoint.id, delivery.id)]
         duties.owe_deliveries(merchant=route.merchant_id, mode=route.mode, deliveries=owed, due_at=at)
     return event
+
+
+def state_of(endpoint: Endpoint) -> str:
+    """Return the one word for how an endpoint is doing; what weighs more comes first."""
+    if endpoint.disabled_at:
+        return "disabled"
+    if endpoint.paused_at:
+        return "paused"
+    if endpoint.opened_at:
+        return "probed"
+    return "failing" if endpoint.failing_since else "listening"
+
+
+def header_names(route: Route, endpoint: Endpoint) -> list[str]:
+    """Return which headers the merchant adds; what they say is shown to nobody."""
+    if endpoint.headers is None:
+        return []
+    return sorted(open_headers(bytes(endpoint.headers), route.open_vault(), row=endpoint.id))
 
 
 def _lock(route: Route, endpoint_id: UUID) -> Endpoint:

@@ -6,7 +6,7 @@ acts on a route asks `key_still_opens` in the same round trip, and `forget_route
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -54,6 +54,10 @@ class Route:
     prepares: bool = False
     reads_prepared: bool = False
     keeps_arrivals: timedelta = timedelta(days=30)
+    # What customers see in place of the name, our colour and no logo; empty: just that.
+    brand_name: str = ""
+    brand_colour: str = ""
+    brand_logo: str = ""
     key_id: UUID | None = None
 
     @property
@@ -125,7 +129,8 @@ def last_known_route(key: str, *, kind: str) -> Route | None:
 
 
 def _look_up(key: str, *, kind: str, at: datetime) -> Route | None:
-    row = RouteKey.objects.select_related("merchant").filter(key=key, kind=kind).first()
+    rows = RouteKey.objects.select_related("merchant__brand").defer("merchant__brand__logo")
+    row = rows.filter(key=key, kind=kind).first()
     if row is None or row.merchant.state != Merchant.State.READY or row.merchant.closed_at:
         return None
     if row.works_until is not None and row.works_until <= at:
@@ -143,7 +148,8 @@ def find_mode(merchant_id: UUID, mode: str) -> Route | None:
     """Return the same for a merchant and mode that a duty or a page names."""
     if route := remembered_mode(merchant_id, mode):
         return route
-    merchant = Merchant.objects.ready().filter(id=merchant_id, closed_at=None).first()
+    merchants = Merchant.objects.ready().select_related("brand").defer("brand__logo")
+    merchant = merchants.filter(id=merchant_id, closed_at=None).first()
     if merchant is None:
         return None
     route = _route(merchant, mode)
@@ -154,6 +160,7 @@ def find_mode(merchant_id: UUID, mode: str) -> Route | None:
 
 def _route(merchant: Merchant, mode: str, key_id: UUID | None = None) -> Route:
     chosen = MerchantMode.objects.get(merchant=merchant, mode=mode)
+    brand = getattr(merchant, "brand", None)
     return Route(
         merchant_id=merchant.id,
         schema=merchant.schema_name,
@@ -168,6 +175,9 @@ def _route(merchant: Merchant, mode: str, key_id: UUID | None = None) -> Route:
         prepares=chosen.prepares,
         reads_prepared=chosen.reads_prepared,
         keeps_arrivals=timedelta(days=merchant.keeps_arrivals),
+        brand_name=brand.name if brand else "",
+        brand_colour=brand.colour if brand else "",
+        brand_logo=brand.logo_name if brand else "",
         key_id=key_id,
     )
 
@@ -186,6 +196,15 @@ def forget_route(key: str) -> None:
         for kind in RouteKey.Kind.values:
             for remembered in (_routes, _unknown, _last_known):
                 remembered.pop((key, kind), None)
+
+
+def forget_merchant(merchant_id: UUID) -> None:
+    """Drop what this process remembers of a merchant; other processes remember it for half a minute."""
+    with _lock:
+        remembered: tuple[MutableMapping[Any, Route], ...] = (_routes, _modes, _last_known)
+        for routes in remembered:
+            for key in [key for key, route in routes.items() if route.merchant_id == merchant_id]:
+                routes.pop(key, None)
 
 
 def forget_everything() -> None:

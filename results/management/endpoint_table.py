@@ -8,7 +8,7 @@ from django.db.models import Count, Q
 
 from results.core.ids import encode
 from results.core.result import written_time
-from results.deliver import open_headers
+from results.endpoints import header_names, state_of
 from results.models import Attempt, Delivery, Endpoint, EndpointSecret
 from tenants.routing import Route
 
@@ -44,24 +44,6 @@ def _facts(route: Route, endpoint: Endpoint, *, at: datetime) -> dict[str, Any]:
         "secrets_retire_at": [_time(moment) for moment in retire],
         "created_at": _time(endpoint.created_at),
     }
-
-
-def header_names(route: Route, endpoint: Endpoint) -> list[str]:
-    """Return which headers the merchant adds; what they say is shown to nobody."""
-    if endpoint.headers is None:
-        return []
-    return sorted(open_headers(bytes(endpoint.headers), route.open_vault(), row=endpoint.id))
-
-
-def state_of(endpoint: Endpoint) -> str:
-    """Return the one word for how an endpoint is doing; what weighs more comes first."""
-    if endpoint.disabled_at:
-        return "disabled"
-    if endpoint.paused_at:
-        return "paused"
-    if endpoint.opened_at:
-        return "probed"
-    return "failing" if endpoint.failing_since else "listening"
 
 
 def draw(facts: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import F, Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.utils import translation
@@ -26,6 +27,7 @@ from results.core.snapshot import Snapshot
 from results.core.words import PaymentStatus
 from results.models import Notification, Payment, Verification
 from results.publish import SETTLED_WELL
+from results.views.brand import logo_address, style_address
 from results.views.opaque import decode_page, encode_page
 from tenants.models import MerchantKey
 from tenants.routing import Route, find_mode, inside, twice_if_cut_off
@@ -113,7 +115,8 @@ def return_address(shown: Shown, *, at: datetime) -> str:
         claims = ReturnClaims(status=PaymentStatus.PENDING, livemode=shown.route.livemode)
     else:
         return url
-    return sign_return(url, claims, key=return_key(shown.route), at=at, nonce=secrets.token_hex(8))
+    key = return_key(shown.route, at=at)
+    return sign_return(url, claims, key=key, at=at, nonce=secrets.token_hex(8)) if key else url
 
 
 def return_url_of(shown: Shown) -> str:
@@ -122,11 +125,16 @@ def return_url_of(shown: Shown) -> str:
     return chosen if chosen in shown.route.return_urls else shown.route.return_urls[0]
 
 
-def return_key(route: Route) -> ReturnKey:
-    """Open the newest key with which this merchant's returns are signed."""
-    row = MerchantKey.objects.filter(
-        merchant=route.merchant_id, mode=route.mode, purpose=MerchantKey.Purpose.RETURN, retired_at=None
-    ).latest("created_at")
+def return_key(route: Route, *, at: datetime) -> ReturnKey | None:
+    """Open the key with which this merchant's returns are signed now; None before the merchant has one.
+
+    While one retires, the shop may not know its successor yet: so the one that retires first, else the newest.
+    """
+    keys = MerchantKey.objects.filter(merchant=route.merchant_id, mode=route.mode, purpose=MerchantKey.Purpose.RETURN)
+    usable = keys.filter(Q(retired_at=None) | Q(retired_at__gt=at))
+    row = usable.order_by(F("retired_at").asc(nulls_last=True), "-created_at").first()
+    if row is None:
+        return None
     key = route.open_vault().open(bytes(row.sealed), table="tenants_merchantkey", field="sealed", row=row.id)
     return ReturnKey(kid=row.kid, key=key.decode())
 
@@ -233,7 +241,9 @@ def context_of(shown: Shown, *, opaque: str, language: Language, at: datetime) -
     asking = page.state == PageState.CONFIRMING and not shown.waited_long
     return {
         "state": page.state.value,
-        "merchant_name": route.name,
+        "merchant_name": route.brand_name or route.name,
+        "colours": style_address(route),
+        "logo": logo_address(route),
         "livemode": route.livemode,
         "amount": written(page.money) if page.money else None,
         "amount_plain": str(major(page.money)) if page.money else None,

@@ -2,6 +2,7 @@
 
 from tenants.models.account import TakenPayment, UnmappedFailure
 from tenants.models.audit import AuditEntry
+from tenants.models.brand import MerchantBrand
 from tenants.models.credential import Credential
 from tenants.models.duty import Duty
 from tenants.models.keys import ApiKey, MerchantKey
@@ -17,6 +18,7 @@ __all__ = [
     "Duty",
     "Membership",
     "Merchant",
+    "MerchantBrand",
     "MerchantKey",
     "MerchantMode",
     "RouteKey",

@@ -22,6 +22,7 @@ class ApiKey(models.Model):
     id = id_field()
     merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="api_keys")
     mode = mode_field()
+    name = models.CharField(max_length=60, blank=True, db_default="", help_text="for people: where it is used")
     prefix = models.CharField(max_length=32, unique=True)
     digest = models.BinaryField(max_length=32)
     created_at = models.DateTimeField()
