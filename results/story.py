@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import BooleanField, ExpressionWrapper, Q
 
 from results.core.claim import IMP_UID, UNPRINTABLE, Claim
 from results.core.classify import Amounts, Checks, Mismatch
@@ -37,6 +37,7 @@ from tenants.models import Duty
 from tenants.routing import Route
 
 MOST: Final = 50  # entries of each list
+SEALED: Final = ExpressionWrapper(~Q(raw=None), output_field=BooleanField())  # whether, not what
 MOST_ATTEMPTS: Final = 200  # of all deliveries together; a schedule of seven days has about twenty
 
 
@@ -125,8 +126,9 @@ def _subject(payment: Payment | None, order: Order) -> Subject:
 def read_rows(mode: str, subject: Subject) -> dict[str, list[Any]]:
     """Return the newest arrivals, questions and events, newest first and one more than are told."""
     # Not the sealed columns, which nobody opens here.
-    arrivals = Notification.objects.filter(subject.mentions(), mode=mode).defer("raw").order_by("-received_at", "-id")
-    questions = Verification.objects.filter(subject.mentions(), mode=mode).defer("raw").order_by("-asked_at", "-id")
+    arrivals = Notification.objects.filter(subject.mentions(), mode=mode).defer("raw").annotate(sealed=SEALED)
+    questions = Verification.objects.filter(subject.mentions(), mode=mode).defer("raw").annotate(sealed=SEALED)
+    arrivals, questions = arrivals.order_by("-received_at", "-id"), questions.order_by("-asked_at", "-id")
     events = Event.objects.filter(subject.events(), mode=mode).select_related("payment").order_by("-sequence", "-id")
     rows = {"arrivals": arrivals, "questions": questions, "events": events}
     return {name: list(some[: MOST + 1]) for name, some in rows.items()}
@@ -199,9 +201,10 @@ def _said(kept: dict[str, Any] | None) -> Said | None:
     )
 
 
-def _arrival(note: Notification) -> ArrivalPart:
+def _arrival(note: Any) -> ArrivalPart:
     claim = Claim.from_json(note.imp_uid, note.merchant_uid, note.claim)
     return ArrivalPart(
+        id=note.id,
         received_at=note.received_at,
         kind=note.kind,
         imp_uid=claim.imp_uid,
@@ -213,11 +216,13 @@ def _arrival(note: Notification) -> ArrivalPart:
         error_code=claim.error_code,
         problems=claim.problems,
         settled_at=note.settled_at,
+        sealed=note.sealed,
     )
 
 
-def _question(row: Verification) -> QuestionPart:
+def _question(row: Any) -> QuestionPart:
     return QuestionPart(
+        id=row.id,
         asked_at=row.asked_at,
         question=row.question,
         imp_uid=row.imp_uid,
@@ -226,6 +231,7 @@ def _question(row: Verification) -> QuestionPart:
         detail=row.detail,
         ms=round((row.answered_at - row.asked_at).total_seconds() * 1000),
         said=_said(row.snapshot),
+        sealed=row.sealed,
     )
 
 
@@ -245,6 +251,7 @@ def _event(
         status=payment.get("status"),
         verified=verification.get("result"),
         failed_checks=tuple(name for name, mark in verification.get("checks", {}).items() if mark == Check.FAIL),
+        checks=_checks(verification["checks"]) if "checks" in verification else None,
         amounts=Amounts(**{field.name: amount[field.name] for field in fields(Amounts)}) if amount else None,
         cause=envelope.get("cause"),
         late=bool(envelope.get("late")),
@@ -283,6 +290,7 @@ def host_of(url: str) -> str:
 
 def _attempt(attempt: Attempt) -> AttemptPart:
     return AttemptPart(
+        id=attempt.id,
         number=attempt.number,
         trigger=attempt.trigger,
         started_at=attempt.started_at,

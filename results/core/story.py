@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from results.core.classify import Amounts, Checks, Mismatch
 from results.core.money import Money
@@ -64,8 +65,9 @@ class PaymentPart:
 
 @dataclass(frozen=True, slots=True)
 class ArrivalPart:
-    """One landing or webhook, and what it says: a claim."""
+    """One landing or webhook, and what it says: a claim. `sealed` says whether what came is still kept, sealed."""
 
+    id: UUID
     received_at: datetime
     kind: str
     imp_uid: str | None
@@ -77,12 +79,17 @@ class ArrivalPart:
     error_code: str | None
     problems: tuple[str, ...]
     settled_at: datetime | None
+    sealed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class QuestionPart:
-    """One question to PortOne and its answer; a batch or an order that held several payments is several."""
+    """One question to PortOne and its answer; a batch or an order that held several payments is several.
 
+    `sealed` says whether the whole answer is still kept, sealed.
+    """
+
+    id: UUID
     asked_at: datetime
     question: str
     imp_uid: str | None
@@ -91,12 +98,14 @@ class QuestionPart:
     detail: str
     ms: int
     said: Said | None
+    sealed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptPart:
     """One request to an endpoint: an HTTP status, or an error in its place."""
 
+    id: UUID
     number: int
     trigger: str
     started_at: datetime
@@ -132,6 +141,7 @@ class EventPart:
     status: str | None
     verified: str | None
     failed_checks: tuple[str, ...]
+    checks: Checks | None
     amounts: Amounts | None
     cause: str | None
     late: bool
@@ -180,6 +190,8 @@ def _plain(value: Any) -> Any:
             return written_time(value)
         case Decimal():
             return format(value, "f")
+        case UUID():
+            return str(value)
         case dict():
             return {name: _plain(part) for name, part in value.items()}
         case list() | tuple():

@@ -97,6 +97,12 @@ class Payment(models.Model):
             ),
         ]
         indexes: ClassVar = [
+            models.Index(fields=["mode", "-first_seen_at", "-id"], name="payment_newest_first"),
+            models.Index(
+                fields=["mode", "-first_seen_at", "-id"],
+                name="payment_in_review",
+                condition=models.Q(status=PaymentStatus.REVIEW.value),
+            ),
             models.Index(fields=["unheard_since"], name="payment_unheard", condition=~models.Q(unheard_since=None)),
         ]
 
