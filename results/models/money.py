@@ -4,12 +4,17 @@ from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models.fields.json import KeyTextTransform
 
 from results.core.words import OrderStatus, PaymentStatus
 from tenants.fields import id_field, mode_field
 
 STATUSES = [(status.value, status.value) for status in PaymentStatus]
 ORDER_STATUSES = [(status.value, status.value) for status in OrderStatus]
+UNSETTLED = (PaymentStatus.AWAITING_DEPOSIT.value, PaymentStatus.REVIEW.value)
+# A number that no column would hold stays out of it: what PortOne says must never keep a payment from being published.
+AMOUNT = """CASE WHEN %(expressions)s ->> 'amount' ~ '^[0-9]{1,15}([.][0-9]{1,6})?$'
+    THEN (%(expressions)s ->> 'amount')::numeric END"""
 
 
 class Order(models.Model):
@@ -86,6 +91,20 @@ class Payment(models.Model):
     told_type = models.CharField(max_length=48, blank=True)
     told_cancelled = models.BigIntegerField(default=0)
     told_event = models.UUIDField(null=True)
+    # What sums need, beside the answer that it is taken from: reading all of each answer takes ten times as long.
+    paid_iso = models.GeneratedField(
+        expression=KeyTextTransform("paid_at", "snapshot"),
+        output_field=models.TextField(db_collation="C", null=True, help_text="ISO text in UTC, which sorts by time"),
+        db_persist=True,
+    )
+    currency = models.GeneratedField(
+        expression=KeyTextTransform("currency", "snapshot"), output_field=models.TextField(null=True), db_persist=True
+    )
+    amount = models.GeneratedField(
+        expression=models.Func(models.F("snapshot"), template=AMOUNT),
+        output_field=models.DecimalField(max_digits=21, decimal_places=6, null=True, help_text="major units"),
+        db_persist=True,
+    )
 
     class Meta:
         constraints: ClassVar = [
@@ -104,6 +123,16 @@ class Payment(models.Model):
                 condition=models.Q(status=PaymentStatus.REVIEW.value),
             ),
             models.Index(fields=["unheard_since"], name="payment_unheard", condition=~models.Q(unheard_since=None)),
+            models.Index(
+                fields=["mode", "paid_iso"],
+                name="payment_paid",
+                include=["status", "money_moved", "currency", "amount"],
+                condition=~models.Q(paid_iso=None),
+            ),
+            models.Index(
+                fields=["mode", "observed_at"], name="payment_refunded", condition=~models.Q(most_cancelled="0")
+            ),
+            models.Index(fields=["mode", "status"], name="payment_unsettled", condition=models.Q(status__in=UNSETTLED)),
         ]
 
     def __str__(self) -> str:

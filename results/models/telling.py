@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.db import models
 
+from results.core.words import EventType
 from results.models.endpoints import Endpoint
 from results.models.money import Order, Payment
 from tenants.fields import id_field, mode_field
@@ -30,6 +31,11 @@ class Event(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["created_at"], name="event_of_a_claim", condition=models.Q(type__startswith="claim.")),
             models.Index(fields=["mode", "created_at", "id"], name="event_in_order_of_time"),
+            models.Index(
+                fields=["mode", "created_at"],
+                name="event_of_a_gap",
+                condition=models.Q(type=EventType.RECONCILIATION_GAP.value),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -78,6 +84,7 @@ class Delivery(models.Model):
                 name="delivery_undelivered",
                 condition=models.Q(delivered_at=None, given_up_at=None),
             ),
+            models.Index(fields=["given_up_at"], name="delivery_given_up", condition=~models.Q(given_up_at=None)),
         ]
 
     def __str__(self) -> str:

@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from results.views.dashboard.home import home
+from results.views.dashboard.home import home, home_today
 from results.views.dashboard.payment import payment, payment_attempt, payment_raw, payment_replay, payment_review
 from results.views.dashboard.payment_raw import ANSWER, ARRIVAL
 from results.views.dashboard.payments import payments, payments_file
@@ -11,6 +11,7 @@ PAYMENT = "payments/<pay:payment>"
 
 urlpatterns = [
     path("", home, name="home"),
+    path("today", home_today, name="home_today"),
     path("settings/", include("results.views.dashboard.settings.urls")),
     path("payments", payments, name="payments"),
     path("payments.csv", payments_file, name="payments_file"),
