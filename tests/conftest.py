@@ -132,7 +132,7 @@ def tables_of(merchant: Merchant) -> list[sql.Identifier]:
     first = ("attempt", "delivery", "replay", "event", "endpointsecret", "endpoint", "verification", "notification")
     return [
         sql.Identifier(merchant.schema_name, f"results_{name}")
-        for name in (*first, "payment", "order", "reconciliation", "forgetting")
+        for name in (*first, "payment", "order", "reconciliation", "forgetting", "setup")
     ]
 
 

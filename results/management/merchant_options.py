@@ -1,6 +1,5 @@
 """How the commands are told which merchant and mode they are about."""
 
-import re
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from typing import Any, Final
@@ -9,12 +8,11 @@ from uuid import UUID
 from django.core.management.base import CommandError
 
 from results.core.ids import decode, encode
+from results.portone import KEY, TIER
 from tenants.fields import Mode
 from tenants.models import Merchant
 from tenants.routing import Route, find_mode
 
-KEY: Final = re.compile(r"[!-~]{1,512}")
-TIER: Final = re.compile(r"[A-Za-z0-9]{3}")
 SHARED: Final = (
     "The PortOne account of these keys is held by another merchant here too: {}. Its payments are now confirmed for"
     " registered orders only. The owners of each have been told."

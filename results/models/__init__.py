@@ -6,6 +6,7 @@ from results.models.forgetting import Forgetting
 from results.models.money import Order, Payment
 from results.models.reconciliation import Reconciliation
 from results.models.replays import Replay
+from results.models.setup import Setup
 from results.models.telling import Attempt, Delivery, Event
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "Payment",
     "Reconciliation",
     "Replay",
+    "Setup",
     "Verification",
 ]

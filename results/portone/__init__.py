@@ -1,7 +1,16 @@
 """The only place that speaks to PortOne, and the only one that opens a merchant's PortOne keys."""
 
 from results.portone.client import Found, KeepToken, Page, PortOne
-from results.portone.credentials import Access, account_of, keep_token, note_account, open_access, seal_credential
+from results.portone.credentials import (
+    KEY,
+    TIER,
+    Access,
+    account_of,
+    keep_token,
+    note_account,
+    open_access,
+    seal_credential,
+)
 from results.portone.errors import (
     PaymentUnknown,
     PortOneBusy,
@@ -13,9 +22,13 @@ from results.portone.errors import (
     PortOneUnavailable,
     QuestionRejected,
 )
+from results.portone.parse import Channel
 
 __all__ = [
+    "KEY",
+    "TIER",
     "Access",
+    "Channel",
     "Found",
     "KeepToken",
     "Page",

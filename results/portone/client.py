@@ -40,7 +40,7 @@ from results.portone.errors import (
     PortOneUnavailable,
     QuestionRejected,
 )
-from results.portone.parse import ILLEGIBLE, parse_payment, parse_prepared, whole
+from results.portone.parse import ILLEGIBLE, Channel, parse_channel, parse_payment, parse_prepared, whole
 
 DEADLINE: Final = 15.0  # seconds; the lease of a duty is longer
 BATCH: Final = 100
@@ -53,6 +53,7 @@ TOKEN: Final = re.compile(r"[\x21-\x7e]{1,2048}")  # nothing else can stand in a
 # What a path asks for, the longest beginnings first.
 OPERATIONS: Final = {
     "/users/getToken": "token",
+    "/users/pg": "channels",
     "/payments/findAll/": "find_all",
     "/payments/prepare": "prepare",
     "/payments/status/": "list",
@@ -185,6 +186,14 @@ class PortOne:
         except PaymentUnknown as error:
             raise PortOneUnavailable("HTTP 404 for a list") from error
         return _page(answer, asked_at)
+
+    async def channels(self, access: Access, *, keep_token: KeepToken) -> tuple[Channel, ...]:
+        """Ask which payment channels the account has, live and test; what cannot be read of them is left out.
+
+        Raises PortOneRefused, PortOneUnavailable, or PaymentUnknown for a 404.
+        """
+        _, answer = await self._ask(access, "/users/pg", None, keep_token)
+        return tuple(channel for channel in map(parse_channel, _list(answer)) if channel)
 
     async def _ask(
         self, access: Access, path: str, query: Any, keep_token: KeepToken, *, method: str = "GET", **body: Any

@@ -2,8 +2,10 @@
 
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from django.conf import settings
@@ -12,6 +14,9 @@ from tenants.encryption import Vault
 from tenants.models import Credential
 
 TABLE = "tenants_credential"
+# How keys and sub-store codes are written; what is not was copied wrongly.
+KEY: Final = re.compile(r"[!-~]{1,512}")
+TIER: Final = re.compile(r"[A-Za-z0-9]{3}")
 
 
 @dataclass(frozen=True, slots=True)

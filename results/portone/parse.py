@@ -5,6 +5,7 @@ for "never", everything but seven fields may be missing or null, and new words m
 """
 
 import json
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -50,6 +51,38 @@ def parse_prepared(answer: object, merchant_uid: str) -> Money | None:
         return to_minor(amount, currency)
     except MoneyError:
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A contract with a payment company, as PortOne's console lists it; `kind` is payment, api_payment, …"""
+
+    provider: str
+    merchant_id: str
+    sandbox: bool
+    kind: str
+    name: str = ""
+    key: str = ""
+
+    def as_json(self) -> Json:
+        return asdict(self)
+
+
+def parse_channel(channel: object) -> Channel | None:
+    """Return one row of the list of channels; None for one that is none."""
+    if not isinstance(channel, dict) or not isinstance(channel.get("sandbox"), bool):
+        return None
+    provider, kind = _text(channel, "pg_provider"), _text(channel, "type")
+    if not provider or not kind:
+        return None
+    return Channel(
+        provider=provider[:80],
+        merchant_id=(_text(channel, "pg_id") or "")[:80],
+        sandbox=channel["sandbox"],
+        kind=kind[:32],
+        name=(_text(channel, "channel_name") or "")[:80],
+        key=(_text(channel, "channel_key") or "")[:80],
+    )
 
 
 def _parse(payment: Json, asked_at: datetime) -> Snapshot:

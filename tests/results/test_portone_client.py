@@ -1067,3 +1067,32 @@ async def test_orders_are_percent_encoded_and_never_paths() -> None:
             assert await reads_back(bakery, order) is None
 
     assert stand.paths() == ["/payments/prepare/a%20b%3Fc%23d%252f"]
+
+
+CHANNEL = {"pg_provider": "nice_v2", "pg_id": "mid", "sandbox": True, "type": "payment"}
+
+
+async def test_the_channels_of_an_account_are_listed(bakery: Bakery) -> None:
+    """Test and live channels are told apart, with the key that opens their window."""
+    found = await bakery.portone.channels(bakery.access, keep_token=bakery.keep)
+
+    assert {(channel.key, channel.sandbox) for channel in found} == {
+        ("channel-key-demo-live", False),
+        ("channel-key-demo-test", True),
+    }
+
+
+@pytest.mark.parametrize("row", [None, "nice", {}, CHANNEL | {"sandbox": "true"}, CHANNEL | {"type": None}])
+async def test_a_channel_that_cannot_be_read_is_left_out(row: object) -> None:
+    """Names and keys may be missing, what kind it is may not; the other channels are read all the same."""
+    async with standing(showing([row, CHANNEL, CHANNEL | {"channel_name": None}])) as (bakery, _):
+        found = await bakery.portone.channels(bakery.access, keep_token=bakery.keep)
+
+    assert [channel.merchant_id for channel in found] == ["mid", "mid"]
+
+
+async def test_a_list_of_channels_that_is_none_is_no_answer() -> None:
+    """An answer without a list says nothing of the channels."""
+    async with standing(showing({})) as (bakery, _):
+        with pytest.raises(PortOneUnavailable):
+            await bakery.portone.channels(bakery.access, keep_token=bakery.keep)

@@ -23,6 +23,7 @@ from results.models import (
     Payment,
     Reconciliation,
     Replay,
+    Setup,
     Verification,
 )
 from tenants.encryption import SealingKeyMissing
@@ -354,6 +355,7 @@ def one_of_each() -> list[Model]:
         Reconciliation.objects.create(**live, since=NOON),
         Forgetting.objects.create(kind=Forgetting.Kind.REPLIES, until=event.id),
         Replay.objects.create(**live, wish={}, actor="owner@bakery.example", expected=1, created_at=NOON),
+        Setup.objects.create(**live),
     ]
 
 

@@ -2,6 +2,8 @@
 
 from django.urls import include, path
 
+from results.views.dashboard import start
+from results.views.dashboard.debug_signature import debug_signature
 from results.views.dashboard.home import home, home_today
 from results.views.dashboard.payment import payment, payment_attempt, payment_raw, payment_replay, payment_review
 from results.views.dashboard.payment_raw import ANSWER, ARRIVAL
@@ -21,4 +23,15 @@ urlpatterns = [
     path(f"{PAYMENT}/attempts/<uuid:attempt>", payment_attempt, name="payment_attempt"),
     path(f"{PAYMENT}/arrivals/<uuid:row>", payment_raw, {"kind": ARRIVAL}, name="payment_arrival"),
     path(f"{PAYMENT}/answers/<uuid:row>", payment_raw, {"kind": ANSWER}, name="payment_answer"),
+    path("start", start.start, name="start"),
+    path("start/keys", start.start_keys, name="start_keys"),
+    path("start/keys/check", start.start_check_keys, name="start_check_keys"),
+    path("start/urls", start.start_urls, name="start_urls"),
+    path("start/callback", start.start_callback, name="start_callback"),
+    path("start/ping/<end:endpoint>", start.start_ping, name="start_ping"),
+    path("start/pinged/<evt:event>", start.start_pinged, name="start_pinged"),
+    path("start/order", start.start_order, name="start_order"),
+    path("start/payment", start.start_payment, name="start_payment"),
+    path("start/heard", start.start_heard, name="start_heard"),
+    path("debug-signature", debug_signature, name="debug_signature"),
 ]

@@ -1,0 +1,235 @@
+"""Onboarding: from PortOne's keys to the first payment that is told, on one page."""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import urlencode
+from uuid import UUID
+
+from allauth.account.decorators import reauthentication_required
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import NoReverseMatch, reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from results.core.ids import decode, encode
+from results.endpoints import BadCallbackUrl, NoSuchEndpoint, create_endpoint, normalise_callback_url, ping
+from results.models import Endpoint
+from results.set_up import NotInLiveMode, enter_keys, make_test_order, note_urls_pasted, read_channels_again
+from results.steps import (
+    TEST_AMOUNT,
+    TEST_NAME,
+    Pinged,
+    payment_channels,
+    read_heard,
+    read_ping,
+    read_progress,
+    read_setup,
+    snippet_for,
+    watch_payment,
+    window_url,
+)
+from results.try_keys import KeysNotTaken, KeysTaken, Refusal
+from results.views.dashboard.start_forms import CallbackForm, KeysForm
+from results.views.dashboard.start_words import answer_words, callback_refusal, refusal_words
+from tenants.access import Place, Role, member_page
+from tenants.fields import Mode
+from tenants.pages import draw
+
+# How long a part of the page asks again by itself: a minute each second, then ten minutes each ten seconds.
+QUICK_LOOKS: Final = 60
+LOOKS: Final = 120
+
+
+@member_page()
+@require_safe
+def start(request: HttpRequest, place: Place) -> HttpResponse:
+    """Show the five steps: what is done folded, what is to be done open."""
+    return show(request, place)
+
+
+def show(request: HttpRequest, place: Place, *, status: int = 200, **facts: Any) -> HttpResponse:
+    """Draw the page, with forms that were refused in place of empty ones."""
+    progress, at = read_progress(place.route), datetime.now(UTC)
+    pinged = read_ping_of(request.GET.get("ping", ""), place)
+    setup = progress.setup
+    order = {"order": setup.test_order, "amount": TEST_AMOUNT, "name": TEST_NAME} if setup.test_order else {}
+    common = {
+        "here": "start",
+        "progress": progress,
+        "channels": payment_channels(setup),
+        "open": facts.get("open") or request.GET.get("open") or ("callback" if pinged else progress.current),
+        "keys_form": KeysForm(initial={"user_code": setup.user_code}),
+        "callback_form": CallbackForm(),
+        "pinged": pinged,
+        "ping_id": encode("evt", pinged.event_id) if pinged else "",
+        "mend": mend_of(pinged),
+        "watched": watch_payment(place.route, setup, at=at) if place.route.mode == Mode.TEST else None,
+        "test_snippet": snippet_for(setup, progress.addresses, **order) if order else "",
+        "window_url": window_url(progress),
+        "test_amount": TEST_AMOUNT,
+        "next_look": 1,
+        "look_delay": delay_of(1),
+        "may_develop": place.may(Role.DEVELOPER),
+        "may_administer": place.may(Role.ADMIN),
+        "is_test": place.route.mode == Mode.TEST,
+        "return_urls_url": settings_page("settings_addresses", place),
+        "policy_url": settings_page("settings_policy", place),
+    }
+    return draw(request, "dashboard/start/start.html", place, status=status, **common | facts)
+
+
+def read_ping_of(text: str, place: Place) -> Pinged | None:
+    event_id = decode(text, prefix="evt")
+    return read_ping(place.route, event_id, whole=place.may(Role.DEVELOPER)) if event_id else None
+
+
+@member_page(Role.ADMIN)
+@require_POST
+def start_keys(request: HttpRequest, place: Place) -> HttpResponse:
+    """Try the keys that were entered against PortOne, and keep those it takes."""
+    form = KeysForm(request.POST)
+    if form.is_valid():
+        tried = enter_keys(place.route, **form.cleaned_data, actor=place.user.email, at=datetime.now(UTC))
+        if isinstance(tried, KeysTaken):
+            messages.success(request, _taken_words(tried))
+            return to_start(place, "urls")
+        field = "tier" if tried.refusal == Refusal.TIER else None
+        form.add_error(field, refusal_words(tried.refusal))
+    return show(request, place, status=422, keys_form=form, open="keys")
+
+
+def _taken_words(tried: KeysTaken) -> str:
+    if tried.channels is None:
+        return _("PortOne takes the keys; they are kept sealed. Its list of channels could not be read just now.")
+    return _("PortOne takes the keys; they are kept sealed.")
+
+
+@member_page(Role.DEVELOPER)
+@require_POST
+def start_check_keys(request: HttpRequest, place: Place) -> HttpResponse:
+    """Ask PortOne once more whether it takes the keys, and which channels there are."""
+    tried = read_channels_again(place.route, at=datetime.now(UTC))
+    if isinstance(tried, KeysNotTaken):
+        messages.error(request, refusal_words(tried.refusal))
+    elif tried:
+        messages.success(request, _taken_words(tried))
+    return to_start(place, "keys")
+
+
+@member_page(Role.DEVELOPER)
+@require_POST
+def start_urls(request: HttpRequest, place: Place) -> HttpResponse:
+    """Note that the URLs were pasted."""
+    note_urls_pasted(place.route, actor=place.user.email, at=datetime.now(UTC))
+    return to_start(place, "")
+
+
+@member_page(Role.DEVELOPER)
+@require_POST
+@reauthentication_required  # type: ignore[untyped-decorator]
+def start_callback(request: HttpRequest, place: Place) -> HttpResponse:
+    """Make an endpoint, and show its secret this once."""
+    form = CallbackForm(request.POST)
+    if form.is_valid():
+        try:
+            url = normalise_callback_url(form.cleaned_data["url"])
+            # A page that is loaded again asks again: the secret cannot be shown twice, and two endpoints hear twice.
+            if Endpoint.objects.filter(mode=place.route.mode, url=url).exists():
+                form.add_error("url", _("This address has an endpoint already. Its secret is changed in the settings."))
+            else:
+                endpoint, secret = create_endpoint(place.route, url=url, actor=place.user.email, at=datetime.now(UTC))
+                facts: dict[str, Any] = {"here": "start", "endpoint": endpoint, "secret": secret.to_text()}
+                return draw(request, "dashboard/start/secret.html", place, **facts)
+        except BadCallbackUrl as error:
+            form.add_error("url", callback_refusal(str(error)))
+    return show(request, place, status=422, callback_form=form, open="callback")
+
+
+@member_page(Role.DEVELOPER)
+@require_POST
+def start_ping(request: HttpRequest, place: Place, endpoint: UUID) -> HttpResponse:
+    """Send a test to an endpoint, and go where its request and answer show."""
+    try:
+        event = ping(place.route, endpoint, at=datetime.now(UTC))
+    except NoSuchEndpoint as error:
+        raise Http404 from error
+    return to_start(place, "callback", ping=encode("evt", event.id))
+
+
+@member_page(Role.DEVELOPER)
+@require_POST
+def start_order(request: HttpRequest, place: Place) -> HttpResponse:
+    """Register an order to try with."""
+    try:
+        make_test_order(place.route, actor=place.user.email, at=datetime.now(UTC))
+    except NotInLiveMode as error:
+        raise Http404 from error
+    return to_start(place, "payment")
+
+
+@member_page()
+@require_safe
+def start_pinged(request: HttpRequest, place: Place, event: UUID) -> HttpResponse:
+    """Answer the page's question what became of a test; when it was heard, with all steps anew."""
+    pinged = read_ping(place.route, event, whole=place.may(Role.DEVELOPER))
+    if pinged is None:
+        raise Http404
+    facts = {"pinged": pinged, "ping_id": encode("evt", event), "mend": mend_of(pinged)}
+    return look_again(request, place, "dashboard/start/_ping.html", **facts, may_develop=place.may(Role.DEVELOPER))
+
+
+@member_page()
+@require_safe
+def start_payment(request: HttpRequest, place: Place) -> HttpResponse:
+    """Answer the page's question how far the test payment has come."""
+    watched = None
+    if place.route.mode == Mode.TEST:
+        watched = watch_payment(place.route, read_setup(place.route), at=datetime.now(UTC))
+    return look_again(request, place, "dashboard/start/_payment.html", watched=watched)
+
+
+@member_page()
+@require_safe
+def start_heard(request: HttpRequest, place: Place) -> HttpResponse:
+    """Answer the page's question what has come in."""
+    return look_again(request, place, "dashboard/start/_heard.html", heard=read_heard(place.route.mode))
+
+
+def mend_of(pinged: Pinged | None) -> str:
+    """Say what to do about a test that was not heard."""
+    if pinged is None or pinged.attempt is None or pinged.heard:
+        return ""
+    return answer_words(pinged.attempt.status, pinged.attempt.error)
+
+
+def settings_page(name: str, place: Place) -> str:
+    """Return the address of a page of the live mode's settings, or nothing where there is none."""
+    try:
+        return reverse(name, args=[place.route.merchant_id, Mode.LIVE])
+    except NoReverseMatch:
+        return ""
+
+
+def look_again(request: HttpRequest, place: Place, template: str, **facts: Any) -> HttpResponse:
+    """Draw a part that asks again by itself, more and more rarely, until there is nothing to wait for."""
+    if not request.headers.get("HX-Request"):
+        return to_start(place, request.GET.get("open", ""))
+    given = request.GET.get("look", "")
+    look = int(given) + 1 if given.isascii() and given.isdigit() and len(given) < 4 else 1
+    common = {"next_look": look if look <= LOOKS else 0, "look_delay": delay_of(look), "live": True}
+    return draw(request, template, place, **common | facts)
+
+
+def delay_of(look: int) -> int:
+    """Return the seconds before a look."""
+    return 1 if look <= QUICK_LOOKS else 10
+
+
+def to_start(place: Place, step: str, **query: str) -> HttpResponse:
+    """Lead back to the page, with one step open."""
+    address = reverse("start", args=[place.route.merchant_id, place.route.mode])
+    asked = {"open": step} if step else {}
+    tail = "?" + urlencode(asked | query) if asked | query else ""
+    return redirect(f"{address}{tail}#{step}" if step else address)
