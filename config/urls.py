@@ -11,7 +11,6 @@ from results.views.confirm import confirm_payment
 from results.views.landing import landing
 from results.views.result_page import result_page, result_return, result_status
 from results.views.webhook import webhook
-from tenants.views.enter import enter
 
 for name, converter in CONVERTERS.items():
     register_converter(converter, name)
@@ -32,7 +31,7 @@ urlpatterns = [
     path("r/<str:opaque>/return", result_return, name="result_return"),
     path("language/", set_language, name="set_language"),
     path("accounts/", include("allauth.urls")),
-    path("dashboard/", enter, name="dashboard"),
+    path("dashboard/", include("tenants.views.entrance")),
     path(PLACE, include("results.views.dashboard.urls")),
     path(PLACE, include("tenants.views.urls")),
 ]

@@ -106,11 +106,15 @@ class KeyRing:
 
     def unwrap(self, blob: bytes, place: Place) -> Key:
         """Return the data key, or raise SealingKeyMissing when no key of the ring made the blob."""
+        id_, _, secret = self.key_of(blob).open(blob, place).partition(b":")
+        return Key(id_.decode(), secret)
+
+    def key_of(self, blob: bytes) -> Key:
+        """Return the key of the ring that made the blob, or raise SealingKeyMissing."""
         named = key_id_of(blob)
         for key in self.keys:
             if key.id == named:
-                id_, _, secret = key.open(blob, place).partition(b":")
-                return Key(id_.decode(), secret)
+                return key
         raise SealingKeyMissing(f"SEALING_KEYS lacks the key {named!r}: add it to the ring again")
 
     def is_current(self, blob: bytes) -> bool:

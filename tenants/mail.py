@@ -4,6 +4,7 @@ A letter is owed in the transaction of what it tells of. Its job carries ids; wh
 is looked up when it is sent. Plain text, in short sentences: what happened, whose move it is, the next step.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from enum import StrEnum
 from smtplib import SMTPException
@@ -83,31 +84,57 @@ def send_letter(*, id: str, letter: str, membership: str, mode: str, at: str, su
     if reader is None:
         return
     title, body = compose(Letter(letter), reader.merchant, mode=mode, at=datetime.fromisoformat(at), subject=subject)
+    send_text(title, body, to=reader.user.email, id=id)
+    log.info("letter_sent", letter=letter, merchant=str(reader.merchant_id), mode=mode, id=id)
+
+
+def send_text(title: str, body: str, *, to: str, id: str) -> None:
+    """Send one letter, with the same Message-ID however often. Raises MailServerUnavailable."""
     headers = {"Message-ID": f"<{id}@{settings.MAIL_DOMAIN}>"}
     try:
-        EmailMessage(title, body, to=[reader.user.email], headers=headers).send()
+        EmailMessage(title, body, to=[to], headers=headers).send()
     except (SMTPException, OSError) as error:
         # Only the kind of fault: the server's words may repeat the address.
         raise MailServerUnavailable(type(error).__name__) from None
-    log.info("letter_sent", letter=letter, merchant=str(reader.merchant_id), mode=mode, id=id)
 
 
 def compose(letter: Letter, merchant: Merchant, *, mode: str, at: datetime, subject: str = "") -> tuple[str, str]:
     """Return title and text in the merchant's language; in Korean with English below when it chose none."""
-    chosen = [Language(merchant.language)] if merchant.language else [Language.KOREAN, Language.ENGLISH]
-    parts = [_render(letter, language, merchant, mode=mode, at=at, host=subject) for language in chosen]
+    facts = {"merchant": on_one_line(merchant.name), "host": subject, "when": as_kst(at)}
+    return write_in(
+        letter,
+        languages_of(merchant),
+        facts,
+        **{language: {"mode": MODES.get(language, {}).get(mode, mode)} for language in Language},
+    )
+
+
+def languages_of(merchant: Merchant) -> list[Language]:
+    """Return what a merchant's people are written to in: the language it chose, or Korean with English below."""
+    return [Language(merchant.language)] if merchant.language else [Language.KOREAN, Language.ENGLISH]
+
+
+def write_in(
+    template: str, languages: Sequence[Language], facts: Mapping[str, str], **own: Mapping[str, str]
+) -> tuple[str, str]:
+    """Return title and text from a template in each language; the title is the first's.
+
+    `own` has the facts that are worded differently in a language, by its code.
+    """
+    parts = [_render(template, language, {**facts, **own.get(language, {})}) for language in languages]
     return parts[0][0], "\n\n\n".join([parts[0][1], *("\n\n".join(part) for part in parts[1:])]) + "\n"
 
 
-def _render(
-    letter: Letter, language: Language, merchant: Merchant, *, mode: str, at: datetime, host: str
-) -> tuple[str, str]:
-    facts = {
-        "merchant": " ".join(merchant.name.split()),
-        "mode": MODES.get(language, {}).get(mode, mode),
-        "host": host,
-        "when": f"{at.astimezone(KST):%Y-%m-%d %H:%M} KST",
-    }
-    text = render_to_string(f"mail/{letter}.{language}.txt", facts)
+def _render(template: str, language: Language, facts: Mapping[str, str]) -> tuple[str, str]:
+    text = render_to_string(f"mail/{template}.{language}.txt", dict(facts))
     title, _, body = text.strip().partition("\n")
     return title, body.strip()
+
+
+def on_one_line(text: str) -> str:
+    """Return a name as a subject line may carry it."""
+    return " ".join(text.split())
+
+
+def as_kst(at: datetime) -> str:
+    return f"{at.astimezone(KST):%Y-%m-%d %H:%M} KST"

@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from psycopg import sql
 
 from tenants.fields import Mode, new_id
+from tenants.jobs import enqueue
 from tenants.models import (
     ApiKey,
     AuditEntry,
@@ -30,6 +31,7 @@ from tenants.sealing import new_wrapped_data_key, open_vault
 
 log = structlog.get_logger()
 
+STEP: Final = "provision_merchant"
 ROTATED_KEY_WORKS: Final = timedelta(days=180)
 
 
@@ -99,6 +101,18 @@ def provision_unfinished() -> None:
             provision(merchant, at=datetime.now(UTC))
         except Exception as error:  # kept as the merchant's fault, and tried again next time
             log.warning("still_unfinished", merchant=str(merchant.id), error=type(error).__name__)
+
+
+def owe_schema(merchant: Merchant) -> None:
+    """Let a worker make a merchant's schema, if and when this transaction commits."""
+    enqueue(STEP, {"merchant": str(merchant.id)})
+
+
+def make_owed_schema(*, merchant: str) -> None:
+    """Make the schema of a merchant that has none yet; what fails is kept on the merchant and raised."""
+    unfinished = Merchant.objects.unfinished().filter(id=merchant).first()
+    if unfinished:
+        provision(unfinished, at=datetime.now(UTC))
 
 
 def _make_schema(merchant: Merchant, *, at: datetime) -> None:

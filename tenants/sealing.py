@@ -1,5 +1,6 @@
 """The key ring of this installation and each merchant's vault."""
 
+import base64
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
@@ -7,7 +8,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from tenants.encryption import KeyRing, Place, Vault, new_data_key
+from tenants.encryption import KeyRing, Place, SealBroken, Vault, new_data_key
 from tenants.models import Merchant
 
 MERCHANTS_A_STEP: Final = 200
@@ -57,3 +58,28 @@ def rewrap(merchant: Merchant) -> bool:
     renewed = ring.wrap(ring.unwrap(wrapped, place), place)
     # Only over what was read: a data key that was shredded meanwhile must not come back.
     return bool(Merchant.objects.filter(id=merchant.id, data_key=wrapped).update(data_key=renewed))
+
+
+def seal_text(text: str, place: Place) -> str:
+    """Seal what belongs to no merchant, under the newest key of the ring, as text for a column or a payload."""
+    return base64.b64encode(key_ring().newest.seal(text.encode(), place)).decode()
+
+
+def open_text(sealed: str, place: Place) -> str:
+    """Return what `seal_text` sealed for this place; raise SealingKeyMissing or SealBroken."""
+    blob = _read_sealed(sealed)
+    return key_ring().key_of(blob).open(blob, place).decode()
+
+
+def renew_text(sealed: str, place: Place) -> str:
+    """Return the same value sealed under the newest key; the very same text when it already is."""
+    if key_ring().is_current(_read_sealed(sealed)):
+        return sealed
+    return seal_text(open_text(sealed, place), place)
+
+
+def _read_sealed(sealed: str) -> bytes:
+    try:
+        return base64.b64decode(sealed, validate=True)
+    except ValueError as error:
+        raise SealBroken("not a sealed value") from error

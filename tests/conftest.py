@@ -31,6 +31,7 @@ from tenants import jobs
 from tenants.models import Credential, Duty, Merchant
 from tenants.routing import Threads, forget_everything, inside
 from tests.factories import Cast, make_merchant, set_up
+from tests.people import people  # noqa: F401  a fixture
 from tests.postbox import Postbox, running_postbox
 
 Work = Callable[..., None]

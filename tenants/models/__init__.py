@@ -5,6 +5,7 @@ from tenants.models.audit import AuditEntry
 from tenants.models.brand import MerchantBrand
 from tenants.models.credential import Credential
 from tenants.models.duty import Duty
+from tenants.models.invitation import Invitation
 from tenants.models.keys import ApiKey, MerchantKey
 from tenants.models.merchant import CustomHost, Merchant, MerchantMode
 from tenants.models.people import Membership, User
@@ -16,6 +17,7 @@ __all__ = [
     "Credential",
     "CustomHost",
     "Duty",
+    "Invitation",
     "Membership",
     "Merchant",
     "MerchantBrand",

@@ -6,14 +6,17 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from tenants.models import User
-from tenants.pages import draw, memberships_of
+from tenants.models import Membership, Merchant, User
+from tenants.pages import memberships_of
 
 
 @login_required
 def enter(request: HttpRequest) -> HttpResponse:
-    """Lead to the merchant of a person's oldest membership, or say that there is none yet."""
-    membership = memberships_of(cast("User", request.user)).first()
-    if membership is None:
-        return draw(request, "dashboard/empty.html", None)
-    return redirect("home", merchant=membership.merchant_id, mode="live")
+    """Lead to the merchant of a person's oldest membership, to the one that is being made, or to making one."""
+    user = cast("User", request.user)
+    if membership := memberships_of(user).first():
+        return redirect("home", merchant=membership.merchant_id, mode="live")
+    mine = Membership.objects.filter(user=user, merchant__in=Merchant.objects.unfinished())
+    if unfinished := mine.order_by("id").first():
+        return redirect("merchant_progress", merchant=unfinished.merchant_id)
+    return redirect("new_merchant")

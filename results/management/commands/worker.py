@@ -23,7 +23,7 @@ from results.reconcile import ensure_sweeps
 from results.recover import recover_everywhere
 from results.retention import forget_everywhere
 from results.worker import DATABASE_THREADS, DELIVERIES_IN_FLIGHT, Worker
-from tenants import jobs, mail
+from tenants import account_mail, invite, jobs, mail, onboarding
 from tenants.jobs import Clockwork, Step
 from tenants.onboarding import provision_unfinished
 from tenants.routing import Threads
@@ -31,7 +31,13 @@ from tenants.routing import Threads
 log = structlog.get_logger()
 
 JOB_THREADS: Final = 2  # of their own, because a job may wait for a mail server
-STEPS: Final[Mapping[str, Step]] = {mail.STEP: mail.send_letter, replay.STEP: replay.continue_replay}
+STEPS: Final[Mapping[str, Step]] = {
+    mail.STEP: mail.send_letter,
+    account_mail.STEP: account_mail.send_account_letter,
+    invite.STEP: invite.send_invitation,
+    onboarding.STEP: onboarding.make_owed_schema,
+    replay.STEP: replay.continue_replay,
+}
 CLOCKWORK: Final = (
     Clockwork("provision_unfinished", "* * * * *", provision_unfinished),
     Clockwork("ensure_sweeps", "* * * * *", ensure_sweeps),

@@ -4,7 +4,8 @@
     2. manage.py reseal, until it says that nothing is left.
     3. Take the old key out of SEALING_KEYS.
 
-Merchants' own values stay as they are: only the key that seals them is wrapped anew.
+Merchants' own values stay as they are: only the key that seals them is wrapped anew. The seeds of people's second
+factors belong to no merchant, and are sealed anew themselves.
 """
 
 from collections import Counter
@@ -14,6 +15,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from tenants.encryption import SealBroken, SealingKeyMissing
+from tenants.factors import reseal_factors
 from tenants.models import Merchant
 from tenants.sealing import key_ring, merchants_with_keys, rewrap
 
@@ -25,14 +27,17 @@ class Outcome(StrEnum):
 
 
 class Command(BaseCommand):
-    help = "Wrap every merchant's data key with the newest key of SEALING_KEYS; may be stopped and run again."
+    help = "Wrap every merchant's data key, and seal second factors, with the newest key of SEALING_KEYS; may be stopped and run again."
 
     def handle(self, **options: Any) -> None:
         newest = key_ring().newest.id
         counts = Counter(self.reseal(merchant) for merchant in merchants_with_keys())
         told = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome)
         self.stdout.write(f"data keys under {newest!r}: {told}")
-        if counts[Outcome.FAILED]:
+        renewed, lost = reseal_factors()
+        if renewed or lost:
+            self.stdout.write(f"second factors: {renewed} sealed anew, {lost} failed")
+        if counts[Outcome.FAILED] or lost:
             raise CommandError("Keep the old keys in SEALING_KEYS, mend the lines above and run this again.")
 
     def reseal(self, merchant: Merchant) -> Outcome:
