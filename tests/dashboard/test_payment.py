@@ -11,9 +11,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from config.settings import BASE_DIR
 from deploy.demo.mischief import Fault
 from deploy.demo.simulator import DEMO_BUYER_NAME
-from config.settings import BASE_DIR
 from results.core.ids import encode
 from results.models import Attempt, Endpoint, Event, Notification, Payment, Verification
 from tenants.models import AuditEntry

@@ -27,7 +27,7 @@ class Outcome(StrEnum):
 
 
 class Command(BaseCommand):
-    help = "Wrap every merchant's data key, and seal second factors, with the newest key of SEALING_KEYS; may be stopped and run again."
+    help = "Wrap data keys and seal second factors with the newest key of SEALING_KEYS; may be stopped and run again."
 
     def handle(self, **options: Any) -> None:
         newest = key_ring().newest.id
