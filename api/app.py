@@ -3,16 +3,18 @@
 from ninja import NinjaAPI
 
 from api import errors
-from api.auth import KeyAuth
+from api.auth import needs
+from api.me import router as me
 from api.orders import router as orders
 
 api = NinjaAPI(
     title="Paywitness",
     version="1",
     urls_namespace="api",
-    auth=KeyAuth(),
-    docs_url=None,  # its pages come from a CDN; ours follow with the whole API
+    auth=needs(None),
+    docs_url=None,
     openapi_url=None,
 )
 errors.install(api)
+api.add_router("/me", me)
 api.add_router("/orders", orders)

@@ -104,6 +104,7 @@ AUTH_USER_MODEL = "tenants.User"
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 MIDDLEWARE = [
+    "api.door.door",
     "config.middleware.door",
     "config.middleware.Faults",
     # For people's pages only: no other door reads or sets a cookie.

@@ -1,6 +1,7 @@
 """Hand out, replace and take back a merchant's keys: those of our API, and those that sign returns and orders."""
 
-from datetime import datetime, timedelta
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -8,30 +9,54 @@ from django.db import transaction
 from django.db.models import Q
 
 from tenants.fields import new_id
-from tenants.models import ApiKey, AuditEntry, Merchant, MerchantKey
+from tenants.models import ApiKey, AuditEntry, IdempotentAnswer, Merchant, MerchantKey
 from tenants.models.keys import new_api_key
 from tenants.models.route_key import new_route_key
+from tenants.scopes import SCOPES, USUAL
 from tenants.sealing import open_vault
+from tenants.statements import remove
 
 LONGEST_OVERLAP: Final = timedelta(days=7)
 MOST_API_KEYS: Final = 20  # of a mode, at once
+ANSWERS_KEPT_FOR: Final = timedelta(hours=24)
 
 
 class BadKeyChange(ValueError):
     """A key cannot be made or changed in this way; the message says what can be done."""
 
 
-def make_api_key(merchant: Merchant, mode: str, *, name: str, actor: str, at: datetime) -> tuple[ApiKey, str]:
+def make_api_key(
+    merchant: Merchant,
+    mode: str,
+    *,
+    name: str,
+    actor: str,
+    at: datetime,
+    scopes: Collection[str] = USUAL,
+    expires_at: datetime | None = None,
+) -> tuple[ApiKey, str]:
     """Make a key for our API; its text is shown once, of which only a digest is kept. Raises BadKeyChange."""
+    unknown = sorted(set(scopes) - set(SCOPES))
+    if unknown or not scopes:
+        raise BadKeyChange(f"There is no scope {unknown[0]}." if unknown else "Give the key at least one scope.")
+    if expires_at is not None and expires_at <= at:
+        raise BadKeyChange("The key would have expired already: choose a later day.")
     with transaction.atomic():
         Merchant.objects.select_for_update().get(id=merchant.id)
         if ApiKey.objects.filter(merchant=merchant, mode=mode, revoked_at=None).count() >= MOST_API_KEYS:
             raise BadKeyChange("20 keys are in use already: revoke one that is not needed first.")
         text, prefix, digest = new_api_key(mode)
         key = ApiKey.objects.create(
-            merchant=merchant, mode=mode, name=name, prefix=prefix, digest=digest, created_at=at
+            merchant=merchant,
+            mode=mode,
+            name=name,
+            prefix=prefix,
+            digest=digest,
+            scopes=[scope for scope in SCOPES if scope in scopes],
+            created_at=at,
+            expires_at=expires_at,
         )
-        _note(merchant, "api_key.made", prefix, mode, actor=actor, at=at, name=name)
+        _note(merchant, "api_key.made", prefix, mode, actor=actor, at=at, name=name, scopes=" ".join(key.scopes))
     return key, text
 
 
@@ -77,6 +102,11 @@ def rotate_key(
         seconds = int(overlap.total_seconds())
         _note(merchant, f"{purpose}_key.rotated", key.kid, mode, actor=actor, at=at, overlap_seconds=seconds)
     return key, text
+
+
+def forget_answers() -> None:
+    """Remove what a repeated POST may not ask for any more. For the public schema, now and then."""
+    remove(IdempotentAnswer.objects.filter(created_at__lt=datetime.now(UTC) - ANSWERS_KEPT_FOR))
 
 
 def _note(

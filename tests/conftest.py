@@ -138,7 +138,16 @@ def tables_of(merchant: Merchant) -> list[sql.Identifier]:
 
 
 def empty(merchants: dict[str, Merchant]) -> None:
-    public = ("duty", "credential", "merchantkey", "apikey", "auditentry", "takenpayment", "unmappedfailure")
+    public = (
+        "duty",
+        "credential",
+        "merchantkey",
+        "apikey",
+        "idempotentanswer",
+        "auditentry",
+        "takenpayment",
+        "unmappedfailure",
+    )
     everything = [table for merchant in merchants.values() for table in tables_of(merchant)]
     everything += [sql.Identifier("public", f"tenants_{name}") for name in public]
     with connection.cursor() as cursor:

@@ -6,7 +6,7 @@ from tenants.models.brand import MerchantBrand
 from tenants.models.credential import Credential
 from tenants.models.duty import Duty
 from tenants.models.invitation import Invitation
-from tenants.models.keys import ApiKey, MerchantKey
+from tenants.models.keys import ApiKey, IdempotentAnswer, MerchantKey
 from tenants.models.merchant import CustomHost, Merchant, MerchantMode
 from tenants.models.people import Membership, User
 from tenants.models.route_key import RouteKey
@@ -17,6 +17,7 @@ __all__ = [
     "Credential",
     "CustomHost",
     "Duty",
+    "IdempotentAnswer",
     "Invitation",
     "Membership",
     "Merchant",
