@@ -10,6 +10,7 @@ from results.core.classify import Mismatch
 from results.core.failure_words import readable
 from results.core.method import describe_method
 from results.core.money import Money, exponent_of, written
+from results.core.receipt import is_receipt, is_web_address
 from results.core.snapshot import Snapshot
 from results.core.story import OrderPart, PaymentPart, Story
 from results.core.words import EventType, PaymentStatus
@@ -117,7 +118,8 @@ class Facts:
     installments: int
     account: Account | None
     failure: str
-    receipt_url: str
+    receipt: str
+    may_open_receipt: bool
     is_test: bool
     cancellations: tuple[Cancelled, ...]
     verified: Text
@@ -146,6 +148,7 @@ def draw_facts(payment: Payment, part: PaymentPart, order: OrderPart | None) -> 
     snapshot = Snapshot.from_json(payment.snapshot) if payment.snapshot else None
     method = describe_method(snapshot) if snapshot else {}
     card = method.get("card") or {}
+    receipt = (snapshot.receipt_url or "") if snapshot else ""
     return Facts(
         state=state_of(payment.status),
         status=payment.status,
@@ -167,7 +170,8 @@ def draw_facts(payment: Payment, part: PaymentPart, order: OrderPart | None) -> 
         installments=card.get("installments") or 0,
         account=_account(snapshot),
         failure=readable(snapshot.fail_reason or "")[:400] if snapshot else "",
-        receipt_url=_web_address(snapshot.receipt_url) if snapshot else "",
+        receipt=receipt if is_web_address(receipt) else "",
+        may_open_receipt=is_receipt(receipt),
         is_test=bool(snapshot and snapshot.sandbox),
         cancellations=tuple(_cancellations(snapshot)) if snapshot else (),
         verified=words(VERIFIED, part.verified),
@@ -229,11 +233,6 @@ def _cancellations(snapshot: Snapshot) -> Sequence[Cancelled]:
         Cancelled(write_amount(one.amount, snapshot.currency), one.reason or "", one.cancelled_at)
         for one in snapshot.cancellations
     ]
-
-
-def _web_address(url: str | None) -> str:
-    """Return an address that a link may lead to: a stranger's `javascript:` is none."""
-    return url if url and url.startswith("https://") else ""
 
 
 def _ending(part: PaymentPart) -> Ending | None:
