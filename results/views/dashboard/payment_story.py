@@ -1,14 +1,15 @@
 """What happened to a payment, moment by moment, in words? The story of results/story.py as entries of one timeline."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta, timezone
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
 
 from results.core.classify import Checks
-from results.core.ids import decode
+from results.core.ids import decode, encode
 from results.core.money import Money, written
 from results.core.story import ArrivalPart, AttemptPart, DeliveryPart, EventPart, QuestionPart, Said, Story
 from results.views.dashboard.payment_rows import write_amount
@@ -70,9 +71,10 @@ class Telling:
     """One endpoint that is to hear an event, its tries, and what it waits for."""
 
     endpoint: str
+    name: str
     state: Text
     shape: str
-    held: Text
+    waits: Text
     next_at: datetime | None
     tries: tuple[Try, ...]
 
@@ -107,7 +109,8 @@ class Ahead:
 
 def draw_story(story: Story) -> list[Entry]:
     """Return what happened, oldest first."""
-    entries = [*map(_arrival, story.arrivals), *map(_question, story.questions), *map(_event, story.events)]
+    entries = [*map(_arrival, story.arrivals), *map(_question, story.questions)]
+    entries += [_event(event, story.events, at=story.at) for event in story.events]
     entries.sort(key=lambda entry: entry.clock.moment)
     return _with_days(entries)
 
@@ -131,13 +134,9 @@ def clock_of(moment: datetime) -> Clock:
 def _with_days(entries: list[Entry]) -> list[Entry]:
     dated, day = [], None
     for entry in entries:
-        dated.append(_replace(entry, day=entry.clock.day if entry.clock.day != day else None))
+        dated.append(replace(entry, day=entry.clock.day if entry.clock.day != day else None))
         day = entry.clock.day
     return dated
-
-
-def _replace(entry: Entry, **changes: Any) -> Entry:
-    return Entry(**{name: getattr(entry, name) for name in Entry.__slots__} | changes)
 
 
 def _mark(name: str, result: str) -> Mark:
@@ -187,7 +186,7 @@ def _said(said: Said) -> list[Text]:
     return lines
 
 
-def _event(part: EventPart) -> Entry:
+def _event(part: EventPart, all_of_them: Sequence[EventPart], *, at: datetime) -> Entry:
     lines: list[Text] = [words(CAUSES, part.cause)] if part.cause else []
     if part.amounts:
         amounts = part.amounts
@@ -205,24 +204,54 @@ def _event(part: EventPart) -> Entry:
         id=decode(part.id, prefix="evt"),
         sequence=part.sequence,
         marks=draw_checks(part.checks) if part.checks else (),
-        tellings=tuple(map(_telling, part.deliveries)),
+        tellings=tuple(_telling(one, _before(part, one, all_of_them), at=at) for one in part.deliveries),
     )
 
 
-def _telling(part: DeliveryPart) -> Telling:
+def _before(event: EventPart, delivery: DeliveryPart, events: Sequence[EventPart]) -> int | None:
+    """Return the number of an earlier event of the order that the same endpoint has not heard yet."""
+    return next(
+        (
+            earlier.sequence
+            for earlier in events
+            if earlier.sequence is not None and event.sequence is not None and earlier.sequence < event.sequence
+            for one in earlier.deliveries
+            if one.endpoint_id == delivery.endpoint_id and _is_waiting(one)
+        ),
+        None,
+    )
+
+
+def _is_waiting(part: DeliveryPart) -> bool:
+    return part.delivered_at is None and part.given_up_at is None
+
+
+def _waits(part: DeliveryPart, before: int | None, *, at: datetime) -> Text:
+    """Say why a delivery waits; nothing where the time of its next try says it."""
+    if part.held:
+        return HELD[part.held]
+    if part.next_at is None:
+        return _("No further try is planned. Send it again when your shop is ready.")
+    if before is not None and not part.attempts:
+        return _("It waits a moment for event #%(number)d, which comes before it.") % {"number": before}
+    return _("It is its turn now.") if part.next_at <= at else ""
+
+
+def _telling(part: DeliveryPart, before: int | None, *, at: datetime) -> Telling:
     if part.delivered_at:
         state, shape = _("Told"), "paid"
     elif part.given_up_at:
         state, shape = _("Given up"), "failed"
     else:
         state, shape = _("Not told yet"), "waiting"
-    waits = not (part.delivered_at or part.given_up_at)
+    waits = _is_waiting(part)
     return Telling(
         endpoint=part.endpoint,
+        name=encode("end", part.endpoint_id) if part.endpoint_id else "",
         state=state,
         shape=shape,
-        held=words(HELD, part.held) if waits and part.held else "",
-        next_at=part.next_at if waits else None,
+        waits=_waits(part, before, at=at) if waits else "",
+        next_at=part.next_at if waits and not part.held else None,
         tries=tuple(map(_try, part.attempts)),
     )
 
