@@ -17,6 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from config.settings import BASE_DIR
 from deploy.demo.mischief import Fault
 from deploy.demo.simulator import DEMO_BUYER_NAME
+from results.core.figures import KST
 from results.core.ids import encode
 from results.models import Attempt, Delivery, Endpoint, Event, Notification, Order, Payment, Verification
 from tenants.models import AuditEntry, Credential, Duty
@@ -105,6 +106,20 @@ def test_a_review_says_what_differs_and_what_to_do(bakery: Cast, members: Member
     assert "₩100" in box
     assert box.count("<li>") >= 3
     assert address(bakery, "payment_review", payment=payment.id) in box
+
+
+def test_a_payment_that_came_twice_leads_to_the_other(bakery: Cast, members: Members, run_worker: Work) -> None:
+    """The box of a duplicate shows the payment that counts, so that a member can compare the two."""
+    imp_uid = bakery.opens_window("order-1")
+    first = is_paid(bakery, run_worker)
+    bakery.portone.approve(imp_uid, webhook=False)
+    bakery.is_called_about(imp_uid, "order-1")
+    run_worker(until=lambda: len(bakery.told("order-1")) == 2)
+
+    page = page_of(members(bakery.merchant), bakery, bakery.payment(imp_uid))
+
+    box = page.partition('id="review-title"')[2].partition("</section>")[0]
+    assert f'href="{address(bakery, "payment", payment=first.id)}"' in box
 
 
 @pytest.mark.parametrize(("decision", "status"), [("accepted", "paid"), ("rejected", "review")])
@@ -333,6 +348,25 @@ def test_only_an_event_of_the_payment_is_told_again(bakery: Cast, members: Membe
     assert (answer.status_code, payment.id != other.id) == (404, True)
 
 
+def test_many_tries_are_folded(bakery: Cast, members: Members, run_worker: Work) -> None:
+    """Of thirty tries the last five are seen at once, the others in a fold; a try of another day says its day."""
+    payment = is_paid(bakery, run_worker)
+    with inside(bakery.merchant.schema_name):
+        began, delivery = Attempt.objects.get().started_at, Delivery.objects.get()
+        Attempt.objects.bulk_create(
+            Attempt(delivery=delivery, number=2 + n, started_at=began + timedelta(days=n), duration_ms=9, body=b"")
+            for n in range(29)
+        )
+
+    page = page_of(members(bakery.merchant), bakery, payment)
+
+    before, _, fold = page.partition("이전 시도 25번")
+    assert before.count('class="attempt"') == 0
+    assert fold.count('class="attempt"') == 30
+    last = (began + timedelta(days=28)).astimezone(KST)
+    assert f"{last.month}월 {last.day}일 {last:%H:%M:%S}" in fold
+
+
 def test_an_attempt_shows_request_and_answer(bakery: Cast, members: Members, run_worker: Work) -> None:
     """Headers and body that were sent and what came back are shown; no signature and nothing of the merchant's own."""
     with inside(bakery.merchant.schema_name):
@@ -458,7 +492,7 @@ def test_hostile_texts_stay_texts(bakery: Cast, members: Members, text: str) -> 
             order=payment.order,
             payment=payment,
             sequence=1,
-            type=f"payment.{text}",
+            type=f"payment.{text}"[:48],
             created_at=NOON,
             body=json.dumps({"id": encode("evt", payment.id), "data": {}, "cause": text}).encode(),
         )

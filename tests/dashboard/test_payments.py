@@ -4,6 +4,7 @@ import csv
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from decimal import Decimal
 from html import unescape
 from io import StringIO
 
@@ -28,6 +29,9 @@ HOSTILE = (
     "{{ 7*7 }}{% debug %}",
     "javascript:alert(1)",
     "</td></table><svg/onload=alert(1)>",
+    "</title></textarea><script>alert(1)</script>",
+    "<a href=javascript:alert(1)>x</a><!--",
+    "&lt;script&gt;alert(1)&#60;/script&#62;",
 )
 
 
@@ -66,6 +70,17 @@ def test_payments_stand_newest_first(bakery: Cast, viewer: Client) -> None:
     assert "₩64,900" in page
     assert "••••0002" in page
     assert f'href="{address(bakery, "payment", payment=newest.id)}"' in page
+
+
+def test_what_was_cancelled_in_part_stands_below(bakery: Cast, viewer: Client) -> None:
+    """A payment of which a part went back shows that part; one that is cancelled as a whole does not repeat itself."""
+    make_payment(bakery, "part", 1, status="partially_cancelled", snapshot={"cancel_amount": Decimal(9000)})
+    make_payment(bakery, "all", 2, status="cancelled", snapshot={"cancel_amount": Decimal(64900)})
+
+    page = viewer.get(address(bakery, "payments")).content.decode()
+
+    assert "−₩9,000" in page
+    assert "−₩64,900" not in page
 
 
 def test_an_empty_shop_is_told_what_will_stand_here(bakery: Cast, viewer: Client) -> None:

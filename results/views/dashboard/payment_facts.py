@@ -21,11 +21,11 @@ from results.views.dashboard.payment_story import Mark, draw_checks
 from results.views.dashboard.payment_words import (
     ADVICE,
     DECISIONS,
-    EVENTS,
     FIELDS,
     FLAGS,
     MODES,
     NOTHING,
+    REVIEWS,
     SOURCES,
     UNDEPOSITED,
     VERIFIED,
@@ -84,6 +84,7 @@ class Review:
     reason: Text
     differences: tuple[Difference, ...]
     money_moved: bool
+    is_about_others: bool
     advice: tuple[Text, ...]
 
 
@@ -194,9 +195,10 @@ def draw_review(payment: Payment, part: PaymentPart, order: OrderPart | None) ->
     snapshot = Snapshot.from_json(payment.snapshot or {})
     is_empty = bool(snapshot.virtual_account) and not part.money_moved and part.type != EventType.REVIEW_LIVEMODE
     return Review(
-        reason=words(EVENTS, part.type),
+        reason=words(REVIEWS, part.type),
         differences=tuple(_difference(one, snapshot, order) for one in part.mismatches),
         money_moved=part.money_moved,
+        is_about_others=part.type == EventType.REVIEW_DUPLICATE,
         advice=UNDEPOSITED if is_empty else ADVICE.get(part.type, ADVICE[EventType.REVIEW_ANOMALY]),
     )
 

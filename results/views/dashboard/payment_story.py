@@ -23,11 +23,13 @@ from results.views.dashboard.payment_words import (
     HELD,
     MARKS,
     OUTCOMES,
+    TELLING,
     Text,
     words,
 )
 
 KST: Final = timezone(timedelta(hours=9), "KST")
+UNFOLDED: Final = 5  # tries of a delivery that are seen at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,11 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """One attempt: when, what came of it, and where its request and answer are."""
+    """One attempt: when, what came of it, and where its request and answer are. `day` is set where another begins."""
 
     id: UUID
     clock: Clock
+    day: date | None
     number: int
     is_replay: bool
     is_well: bool
@@ -68,7 +71,7 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """One endpoint that is to hear an event, its tries, and what it waits for."""
+    """One endpoint that is to hear an event, its tries, and what it waits for. Many tries are folded but the last."""
 
     endpoint: str
     name: str
@@ -76,6 +79,7 @@ class Telling:
     shape: str
     waits: Text
     next_at: datetime | None
+    earlier: tuple[Try, ...]
     tries: tuple[Try, ...]
 
 
@@ -100,10 +104,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """Something that is still to be done by itself."""
+    """Something that is still to be done by itself. Without `due_at` it is its turn now."""
 
     sentence: Text
-    due_at: datetime
+    due_at: datetime | None
     tries: int
 
 
@@ -116,8 +120,11 @@ def draw_story(story: Story) -> list[Entry]:
 
 
 def draw_ahead(story: Story) -> list[Ahead]:
-    """Return what is still owed, soonest first."""
-    return [Ahead(words(DUTIES, duty.kind), duty.due_at, duty.tries) for duty in story.duties]
+    """Return what is still owed, soonest first; what an endpoint is to hear says so itself."""
+    owed = [duty for duty in story.duties if duty.kind not in TELLING]
+    return [
+        Ahead(words(DUTIES, duty.kind), duty.due_at if duty.due_at > story.at else None, duty.tries) for duty in owed
+    ]
 
 
 def draw_checks(checks: Checks) -> tuple[Mark, ...]:
@@ -191,6 +198,12 @@ def _event(part: EventPart, all_of_them: Sequence[EventPart], *, at: datetime) -
     if part.amounts:
         amounts = part.amounts
         lines.append(written(Money(amounts.total, amounts.currency, amounts.exponent)))
+        if amounts.cancelled:
+            cancelled, left = (
+                written(Money(minor, amounts.currency, amounts.exponent))
+                for minor in (amounts.cancelled, amounts.balance)
+            )
+            lines.append(_("of this cancelled: %(amount)s, left: %(left)s") % {"amount": cancelled, "left": left})
     if part.late:
         lines.append(_("It came late, and takes the place of what was told before."))
     elif part.supersedes:
@@ -204,7 +217,9 @@ def _event(part: EventPart, all_of_them: Sequence[EventPart], *, at: datetime) -
         id=decode(part.id, prefix="evt"),
         sequence=part.sequence,
         marks=draw_checks(part.checks) if part.checks else (),
-        tellings=tuple(_telling(one, _before(part, one, all_of_them), at=at) for one in part.deliveries),
+        tellings=tuple(
+            _telling(one, _before(part, one, all_of_them), since=part.created_at, at=at) for one in part.deliveries
+        ),
     )
 
 
@@ -237,7 +252,7 @@ def _waits(part: DeliveryPart, before: int | None, *, at: datetime) -> Text:
     return _("It is its turn now.") if part.next_at <= at else ""
 
 
-def _telling(part: DeliveryPart, before: int | None, *, at: datetime) -> Telling:
+def _telling(part: DeliveryPart, before: int | None, *, since: datetime, at: datetime) -> Telling:
     if part.delivered_at:
         state, shape = _("Told"), "paid"
     elif part.given_up_at:
@@ -245,21 +260,34 @@ def _telling(part: DeliveryPart, before: int | None, *, at: datetime) -> Telling
     else:
         state, shape = _("Not told yet"), "waiting"
     waits = _is_waiting(part)
+    tries = _tries(part.attempts, day=clock_of(since).day)
+    seen = UNFOLDED if len(tries) > UNFOLDED + 1 else len(tries)  # a single one is not worth a fold
     return Telling(
         endpoint=part.endpoint,
         name=encode("end", part.endpoint_id) if part.endpoint_id else "",
         state=state,
         shape=shape,
         waits=_waits(part, before, at=at) if waits else "",
-        next_at=part.next_at if waits and not part.held else None,
-        tries=tuple(map(_try, part.attempts)),
+        next_at=part.next_at if waits and not part.held and part.next_at and part.next_at > at else None,
+        earlier=tries[: len(tries) - seen],
+        tries=tries[len(tries) - seen :],
     )
 
 
-def _try(part: AttemptPart) -> Try:
+def _tries(attempts: Sequence[AttemptPart], *, day: date) -> tuple[Try, ...]:
+    tries = []
+    for part in attempts:
+        clock = clock_of(part.started_at)
+        tries.append(_try(part, clock, clock.day if clock.day != day else None))
+        day = clock.day
+    return tuple(tries)
+
+
+def _try(part: AttemptPart, clock: Clock, day: date | None) -> Try:
     return Try(
         id=part.id,
-        clock=clock_of(part.started_at),
+        clock=clock,
+        day=day,
         number=part.number,
         is_replay=part.trigger == "replay",
         is_well=part.status is not None and 200 <= part.status < 300 and not part.error,
