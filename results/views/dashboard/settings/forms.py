@@ -284,6 +284,7 @@ class ApiKeyForm(Form):
 class PortOneForm(Form):
     """Keys of PortOne's REST API. What was typed is given back to whoever typed it, so that nothing is lost."""
 
+    field_order = ("user_code",)
     imp_key = forms.RegexField(
         KEY,
         label=_("REST API key"),
@@ -300,6 +301,15 @@ class PortOneForm(Form):
         error_messages={
             "required": _("Copy the REST API secret from PortOne’s console."),
             "invalid": _("Copy the secret from PortOne’s console once more, without spaces."),
+        },
+    )
+    user_code = forms.RegexField(
+        r"^imp[0-9]{6,13}$",
+        label=_("Merchant code"),
+        help_text=_("고객사 식별코드 in PortOne’s console. It opens the payment window and is no secret."),
+        error_messages={
+            "required": _("Copy the merchant code from PortOne’s console. It begins with imp."),
+            "invalid": _("It begins with imp and goes on with digits, such as imp12345678."),
         },
     )
     tier = forms.RegexField(
