@@ -59,7 +59,7 @@ def owner(bakery: Cast) -> Iterator[Client]:
     MerchantBrand.objects.all().delete()
     bakery.merchant.refresh_from_db()
     type(bakery.merchant).objects.update(language="", keeps_arrivals=30, keeps_replies=30, keeps_attempts=90)
-    MerchantMode.objects.update(policy="open", confirm_policy="open", origins=[], prepares=False)
+    MerchantMode.objects.update(policy="open", confirm_policy="open", origins=[], prepares=False, forwards=False)
     forget_everything()
 
 
@@ -413,6 +413,21 @@ def test_addresses_are_kept_in_normal_form(bakery: Cast, owner: Client) -> None:
     assert kept.origins == ["https://shop.example.com", "https://m.shop.example.com"]
     assert bakery.route.return_urls == tuple(kept.return_urls)
     assert set(audited("mode.changed")[-1].detail) == {"return_urls", "origins"}
+
+
+def test_customers_go_back_by_themselves_if_that_is_chosen(bakery: Cast, owner: Client) -> None:
+    """The choice is kept beside the return URLs, and needs one of them to lead to."""
+    address = page(bakery, "settings_addresses")
+
+    nowhere = owner.post(address, {"return_urls": "", "origins": "", "forwards": "on"})
+    kept = owner.post(address, {"return_urls": bakery.return_url, "origins": "", "forwards": "on"})
+
+    assert nowhere.status_code == 422
+    assert "Write a return URL first" in text_of(nowhere)
+    assert kept.status_code == 302
+    assert bakery.route.forwards
+    assert audited("mode.changed")[-1].detail == {"forwards": [False, True]}
+    assert "checked" in text_of(owner.get(address)).partition('name="forwards"')[2].partition(">")[0]
 
 
 def test_a_bad_line_is_named(bakery: Cast, owner: Client) -> None:

@@ -200,11 +200,28 @@ class AddressesForm(Form):
             "One a line, exactly as spelt. The first is where customers go unless an order names another of them."
         ),
     )
+    forwards = forms.BooleanField(
+        label=_("Send customers back by themselves"),
+        help_text=_(
+            "Three seconds after their payment is confirmed. Whoever still has to read something, such as an account"
+            " number or a refusal, stays until they click."
+        ),
+        required=False,
+    )
     origins = LinesField(
         spell_origin,
         label=_("Allowed origins"),
-        help_text=_("One a line: scheme and host of your shop’s pages, such as https://shop.example.com."),
+        help_text=_(
+            "One a line: scheme and host of your shop’s pages, such as https://shop.example.com. They are for questions"
+            " from browsers; today our API answers servers alone."
+        ),
     )
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or {}
+        if given.get("forwards") and not given.get("return_urls") and "return_urls" not in self.errors:
+            self.add_error("forwards", _("Write a return URL first: customers need somewhere to go back to."))
+        return given
 
 
 class PolicyForm(Form):
