@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from results.core.claim import MERCHANT_UID_LENGTH, UNPRINTABLE
 from results.core.figures import KST
@@ -39,12 +40,12 @@ class ReplayForm(Form):
     """Which events are told again. At least a beginning or an order keeps it from being everything there ever was."""
 
     what = forms.ChoiceField(
-        label=_("What"),
+        label=pgettext_lazy("replay", "What"),
         choices=[
             (MISSED, _("What the endpoint has not taken: failed, given up, or from before it was made")),
             (Standing.GIVEN_UP, _("Only what was given up")),
             (Standing.DELIVERED, _("Only what was taken already, once more")),
-            (ALL, _("Everything")),
+            (ALL, pgettext_lazy("replay", "Everything")),
         ],
         widget=forms.RadioSelect,
         initial=MISSED,
@@ -52,7 +53,7 @@ class ReplayForm(Form):
     )
     since = KoreanMoment(label=_("From (Korean time)"))
     until = KoreanMoment(label=_("Before (Korean time)"))
-    endpoint = forms.ChoiceField(label=_("To"), required=False)
+    endpoint = forms.ChoiceField(label=pgettext_lazy("replay", "To"), required=False)
     type = forms.ChoiceField(label=_("Events"), required=False)
     order = forms.CharField(label=_("Order number"), required=False, max_length=MERCHANT_UID_LENGTH)
 
