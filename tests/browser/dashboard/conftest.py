@@ -3,7 +3,6 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -63,13 +62,6 @@ def axe() -> str:
     if not AXE.exists():
         pytest.skip("no axe-core here: make assets")
     return AXE.read_text()
-
-
-@pytest.fixture
-def run_worker(run_worker: Callable[..., None]) -> Iterator[Callable[..., None]]:
-    """Let the worker run in a thread of its own: in the test's, Playwright's loop is running."""
-    with ThreadPoolExecutor(1) as thread:
-        yield lambda *words, **named: thread.submit(run_worker, *words, **named).result()
 
 
 @pytest.fixture
