@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from results.core.diagnosis import Candidate, Diagnosis, Fault, Part, Sent, diagnose, first_difference, read_headers
+from results.core.diagnosis import Candidate, Diagnosis, Fault, Part, Sent, diagnose, first_difference
 from results.core.ids import encode
+from results.core.pasted import read_pasted
 from results.core.signing import SigningSecret, sign
 from results.core.words import Check
 
@@ -142,7 +143,7 @@ def test_before_the_first_difference_all_is_the_same(one: bytes, other: bytes) -
 @given(st.text(max_size=300), st.binary(max_size=100))
 def test_nothing_that_is_pasted_raises(text: str, body: bytes) -> None:
     """Whatever is pasted is judged, and never believed."""
-    headers = read_headers(text) | read_headers(f"webhook-id: {text}\nwebhook-timestamp: {text}")
+    headers = read_pasted(text).headers | read_pasted(f"webhook-id: {text}\nwebhook-timestamp: {text}").headers
 
     assert not judge(headers, body, sent=Sent(BODY)).valid
 
@@ -259,4 +260,4 @@ def test_headers_are_read_however_they_are_pasted(text: str) -> None:
     right = signed()
     plain = {re.sub("webhook-", "", name): values[0] for name, values in right.items()}
 
-    assert read_headers(text.format(**plain)) == right
+    assert read_pasted(text.format(**plain)).headers == right
