@@ -15,7 +15,14 @@ from django.views.decorators.http import require_POST, require_safe
 
 from results.core.ids import decode, encode
 from results.core.money import Money
-from results.endpoints import BadCallbackUrl, NoSuchEndpoint, create_endpoint, normalise_callback_url, ping
+from results.endpoints import (
+    BadCallbackUrl,
+    NoSuchEndpoint,
+    TooManyEndpoints,
+    create_endpoint,
+    normalise_callback_url,
+    ping,
+)
 from results.models import Endpoint
 from results.set_up import NotInLiveMode, enter_keys, make_test_order, note_urls_pasted, read_channels_again
 from results.steps import (
@@ -158,8 +165,8 @@ def start_callback(request: HttpRequest, place: Place) -> HttpResponse:
                 facts: dict[str, Any] = {"here": "start", "endpoint": endpoint, "secret": secret.to_text()}
                 facts["example"] = VERIFIER
                 return draw(request, "dashboard/start/secret.html", place, **facts)
-        except BadCallbackUrl as error:
-            form.add_error("url", callback_refusal(str(error)))
+        except (BadCallbackUrl, TooManyEndpoints) as error:
+            form.add_error("url", callback_refusal(error))
     return show(request, place, status=422, callback_form=form, open="callback")
 
 

@@ -11,7 +11,7 @@ from results.core.held_secret import LONGEST
 from results.core.pasted import Pasted, read_pasted
 from results.portone import KEY, TIER
 
-MOST_PASTED: Final = 200_000  # characters
+MOST_PASTED: Final = 20_000  # characters
 
 
 class KeysForm(forms.Form):
@@ -85,7 +85,7 @@ class SignatureForm(forms.Form):
         help_text=_("Lines, a raw HTTP request, a curl command or JSON. If the body stands with them, it is read too."),
         error_messages={
             "required": _("Paste the headers: webhook-id, webhook-timestamp and webhook-signature."),
-            "max_length": _("The headers have more than 200,000 characters: paste one request only."),
+            "max_length": _("The headers have more than 20,000 characters: paste one request only."),
         },
         widget=forms.Textarea(attrs={"class": "font-mono", "rows": 6, "spellcheck": "false"}),
     )
@@ -96,7 +96,7 @@ class SignatureForm(forms.Form):
         required=False,
         help_text=_("The raw bytes, before any parsing."),
         error_messages={
-            "max_length": _("The body has more than 200,000 characters; no callback of ours has. Paste one only.")
+            "max_length": _("The body has more than 20,000 characters; no callback of ours has. Paste one only.")
         },
         widget=forms.Textarea(attrs={"class": "font-mono", "rows": 6, "spellcheck": "false"}),
     )

@@ -9,7 +9,9 @@ from django.utils.translation import gettext_lazy, ngettext
 from results.core.diagnosis import Fault, Part
 from results.core.held_secret import Held
 from results.core.verdict import AttemptError
+from results.endpoints import TooManyEndpoints
 from results.try_keys import Refusal
+from results.views.dashboard.settings.wording import in_words
 
 DRIFTS: Final = 60  # seconds by which a clock may be off and nobody minds
 KOREA: Final = 9 * 3600
@@ -151,10 +153,11 @@ def refusal_words(refusal: Refusal) -> str:
     return str(REFUSALS[refusal])
 
 
-def callback_refusal(reason: str) -> str:
-    """Return why an address is not called; the exact rule stands behind it in its own words."""
-    mend = _("This address cannot be called. Give one that begins with https:// and is open to the internet.")
-    return f"{mend} ({reason})"
+def callback_refusal(error: Exception) -> str:
+    """Return why no endpoint is made for an address, and the mend."""
+    if isinstance(error, TooManyEndpoints):
+        return _("This mode has as many endpoints as it may: change one of them in the settings.")
+    return _("No callback goes to this address. %(mend)s") % {"mend": in_words(error)}
 
 
 def span_words(seconds: int) -> str:
