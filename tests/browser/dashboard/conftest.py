@@ -65,6 +65,13 @@ def axe() -> str:
 
 
 @pytest.fixture
+def do_jobs(do_jobs: Callable[[], None]) -> Iterator[Callable[[], None]]:
+    """Let jobs be done in a thread of their own: in the test's, Playwright's loop is running."""
+    with ThreadPoolExecutor(1) as thread:
+        yield lambda: thread.submit(do_jobs).result()
+
+
+@pytest.fixture
 def people(database: Any) -> Iterator[Callable[..., User]]:
     """Make people who are members of merchants; they go with the story."""
     made: list[User] = []
@@ -94,6 +101,7 @@ def visits(browser: Browser, web: str) -> Iterator[Callable[..., Visitor]]:
         theme: str = "light",
         language: str = "ko",
         scripts: bool = True,
+        site: str = web,
     ) -> Visitor:
         context = browser.new_context(
             viewport=SIZES[size], color_scheme=theme, locale=language, java_script_enabled=scripts
@@ -105,7 +113,7 @@ def visits(browser: Browser, web: str) -> Iterator[Callable[..., Visitor]]:
             context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": web}])
         if scripts:
             context.add_init_script(LISTEN)
-        visitor = Visitor(client, context.new_page(), web, f"{size}-{language}-{theme}")
+        visitor = Visitor(client, context.new_page(), site, f"{size}-{language}-{theme}")
         hear(visitor)
         visitors.append(visitor)
         return visitor
