@@ -240,7 +240,9 @@ def test_a_ping_shows_its_request_signature_and_answer(
     with inside(owner.merchant.schema_name):
         event = Event.objects.get(type="endpoint.ping")
     part = owner.opens("start_pinged", live=True, event=event.id).content.decode()
+    whole = owner.opens("start_pinged", event=event.id)["location"]
     assert "The test is being sent" in waiting
+    assert "Your server took the test" in owner.client.get(whole, headers={"Accept-Language": "en"}).content.decode()
     assert "Your server took the test" in part
     assert "HTTP 200" in part
     assert mark_of(part, "callback") == "Done"

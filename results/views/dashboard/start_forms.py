@@ -87,7 +87,7 @@ class SignatureForm(forms.Form):
             "required": _("Paste the headers: webhook-id, webhook-timestamp and webhook-signature."),
             "max_length": _("The headers have more than 20,000 characters: paste one request only."),
         },
-        widget=forms.Textarea(attrs={"class": "font-mono", "rows": 6, "spellcheck": "false"}),
+        widget=forms.Textarea(attrs={"class": "w-full font-mono", "rows": 6, "spellcheck": "false"}),
     )
     body = forms.CharField(
         label=_("Body"),
@@ -98,7 +98,7 @@ class SignatureForm(forms.Form):
         error_messages={
             "max_length": _("The body has more than 20,000 characters; no callback of ours has. Paste one only.")
         },
-        widget=forms.Textarea(attrs={"class": "font-mono", "rows": 6, "spellcheck": "false"}),
+        widget=forms.Textarea(attrs={"class": "w-full font-mono", "rows": 6, "spellcheck": "false"}),
     )
     secret = forms.CharField(
         label=_("The secret your server verifies with"),

@@ -14,8 +14,8 @@ from playwright.sync_api import expect
 from deploy.demo.shop import Shop
 from deploy.demo.shop import running as running_shop
 from deploy.demo.simulator import Simulator
-from results.models import Event
-from tenants.models import Merchant
+from results.models import Endpoint, Event, Setup
+from tenants.models import Credential, Membership, Merchant
 from tenants.routing import inside
 from tests.browser.dashboard.conftest import Visitor
 from tests.factories import Cast
@@ -163,4 +163,36 @@ def test_a_refused_callback_is_looked_into(newcomer: Newcomer, test_bakery: Cast
 
     assert right == 5
     assert newcomer.tab.locator(".checks .state-failed").count() >= 3
+    assert {name: found for name, found in newcomer.faults.items() if found} == {}
+
+
+@pytest.mark.parametrize("newcomer", LOOKS, indirect=True, ids="-".join)
+def test_what_went_wrong_on_the_way_is_told(
+    newcomer: Newcomer, test_bakery: Cast, people: Any, run_worker: Work
+) -> None:
+    """Keys that PortOne refuses by now, no channel, nobody to tell, and a viewer, who only looks."""
+    schema = newcomer.merchant.schema_name
+    with inside(schema):
+        Endpoint.objects.all().delete()
+        Setup.objects.create(mode="test", user_code="imp12345678", channels=[], channels_read_at=datetime.now(UTC))
+    newcomer.opens(query="?open=keys")
+    newcomer.looks("30_no_channel")
+    Credential.objects.filter(merchant=newcomer.merchant).update(refused_at=datetime.now(UTC))
+    newcomer.opens()
+    newcomer.looks("31_keys_refused_by_now")
+    Credential.objects.filter(merchant=newcomer.merchant).update(refused_at=None)
+    newcomer.opens(query="?open=payment")
+    newcomer.does("start_order")
+    with inside(schema):
+        order = Setup.objects.get(mode="test").test_order
+    imp_uid = test_bakery.opens_window(order, 100)
+    test_bakery.portone.approve(imp_uid)
+    test_bakery.is_called_about(imp_uid, order)
+    run_worker()
+    newcomer.opens(query="?open=payment")
+    newcomer.looks("32_nobody_to_tell")
+    Membership.objects.filter(merchant=newcomer.merchant).update(role="viewer")
+    newcomer.opens(query="?open=urls")
+    newcomer.looks("33_viewer")
+
     assert {name: found for name, found in newcomer.faults.items() if found} == {}
