@@ -312,6 +312,9 @@ def test_a_test_payment_moves_through_the_page(people: Any, test_bakery: Cast, r
     assert trail_of(told) == ["landing", "webhook", "asked", "verified", "told"]
     assert '<span class="state state-paid" data-fresh="state">Confirmed</span>' in told
     assert "matched" in told
+    story = re.search(r'href="([^"]*/payments/pay_[^"]*)"', told)
+    assert story
+    assert owner.client.get(story[1]).status_code == 200
     assert mark_of(told, "payment") == "Done"
     assert "data-refresh" not in told
     assert mark_of(owner.page(), "payment") == "Done"

@@ -89,6 +89,7 @@ def show(request: HttpRequest, place: Place, *, status: int = 200, **facts: Any)
         "mend": mend_of(pinged),
         "watched": watched,
         "payment_state": payment_state(watched),
+        "payment_page": payment_page(watched, place),
         "test_snippet": snippet_for(setup, progress.addresses, **order) if order else "",
         "test_money": Money(TEST_AMOUNT, "KRW", 0),
         "window_url": window_url(progress),
@@ -210,7 +211,11 @@ def start_payment(request: HttpRequest, place: Place) -> HttpResponse:
     watched = None
     if place.route.mode == Mode.TEST:
         watched = watch_payment(place.route, read_setup(place.route), at=datetime.now(UTC))
-    facts = {"watched": watched, "payment_state": payment_state(watched)}
+    facts = {
+        "watched": watched,
+        "payment_state": payment_state(watched),
+        "payment_page": payment_page(watched, place),
+    }
     return look_again(request, place, "payment", "dashboard/start/_payment.html", **facts)
 
 
@@ -224,6 +229,12 @@ def start_heard(request: HttpRequest, place: Place) -> HttpResponse:
 def payment_state(watched: Watched | None) -> State | None:
     """Return how the watched payment stands, once PortOne was asked."""
     return state_of(watched.verified.status) if watched and watched.verified else None
+
+
+def payment_page(watched: Watched | None, place: Place) -> str:
+    """Return where the watched payment's whole story is told, if there is a payment yet."""
+    id_ = decode(watched.payment.id, prefix="pay") if watched and watched.payment else None
+    return reverse("payment", args=[place.route.merchant_id, place.route.mode, id_]) if id_ else ""
 
 
 def mend_of(pinged: Pinged | None) -> str:
