@@ -159,7 +159,7 @@ def pays(tab: Tab) -> Tab:
 def sees_it_told(tab: Tab) -> None:
     """Watch the steps light up; the page is not loaded again for that."""
     tab.evaluate("window.never = 'loaded again'")
-    expect(tab.locator("#watched .state-paid")).to_have_count(4, timeout=SENT)
+    expect(tab.locator("#watched .trail > .is")).to_have_count(5, timeout=SENT)
     expect(tab.locator("#watched")).to_contain_text("payment.paid")
     expect(tab.locator("#mark-payment.state-paid")).to_be_visible()
     assert tab.evaluate("window.never") == "loaded again"
