@@ -172,6 +172,8 @@ def test_the_secret_that_the_server_holds_is_compared(people: Any, test_bakery: 
     assert "blanks or quotes" in told(f"'{right}'")
     assert "has the secret of the other mode" in told(other.to_text())
     assert "none of this shop&#x27;s" in told("whsec_" + "QUJD" * 11)
+    assert "right. What is wrong is on your server." in told("whsec_" + "QUJD" * 11)
+    assert "What is wrong is on your server." not in told(right)
     with inside(live.schema):
         past = datetime.now(UTC) - timedelta(days=1)
         EndpointSecret.objects.filter(endpoint=received.endpoint.id).update(retires_at=past)

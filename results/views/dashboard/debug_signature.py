@@ -54,6 +54,8 @@ def debug_signature(request: HttpRequest, place: Place) -> HttpResponse:
         place.route, pasted.headers, body, at=at, receiver_says=given["clock"], held=given["secret"].strip()
     )
     diagnosis = judged.diagnosis
+    held_good = judged.held in (None, Held.RIGHT)
+    clock_good = diagnosis.ahead is None or abs(diagnosis.ahead) < DRIFTS
     facts: dict[str, Any] = {
         "here": "start",
         "form": form,
@@ -61,10 +63,11 @@ def debug_signature(request: HttpRequest, place: Place) -> HttpResponse:
         "judged": judged,
         "lines": lines_of(diagnosis, pasted),
         "held_words": HELD[judged.held] if judged.held else "",
-        "held_good": judged.held == Held.RIGHT,
+        "held_good": held_good,
         "only_old": is_only_old(diagnosis),
         "old_secret": is_retiring(judged.signer),
-        "clock_good": diagnosis.ahead is not None and abs(diagnosis.ahead) < DRIFTS,
+        "clock_good": clock_good,
+        "server_wrong": (diagnosis.valid or is_only_old(diagnosis)) and not (held_good and clock_good),
         "clock_words": "" if diagnosis.ahead is None else clock_words(diagnosis.ahead),
     }
     return draw(request, "dashboard/debug_signature/page.html", place, **facts)
