@@ -301,6 +301,7 @@ def test_a_file_runs_nothing(bakery: Cast, viewer: Client, start: str) -> None:
     assert row["order"] == f"'{order}"
     assert row["fail_reason"].startswith("'=")
     assert (row["amount"], row["currency"]) == ("64900", "KRW")
+    assert (row["paid_at"], row["paid_kst"]) == ("2026-11-20T03:00:01.000Z", "2026-11-20 12:00:01")
 
 
 def test_a_file_holds_what_the_search_means(bakery: Cast, florist: Cast, viewer: Client) -> None:
