@@ -301,6 +301,7 @@ def test_a_file_runs_nothing(bakery: Cast, viewer: Client, start: str) -> None:
     assert row["order"] == f"'{order}"
     assert row["fail_reason"].startswith("'=")
     assert (row["amount"], row["currency"]) == ("64900", "KRW")
+    assert (row["paid_at"], row["paid_kst"]) == ("2026-11-20T03:00:01.000Z", "2026-11-20 12:00:01")
 
 
 def test_a_file_holds_what_the_search_means(bakery: Cast, florist: Cast, viewer: Client) -> None:
@@ -323,14 +324,14 @@ def test_a_file_is_noted_with_what_was_asked_for(bakery: Cast, viewer: Client) -
 
     seek(viewer, bakery, status="paid")
     answer = viewer.get(address(bakery, "payments_file"), {"status": "paid", "q": ""})
-    head = next(iter(answer.streaming_content))
+    content = b"".join(answer.streaming_content)
 
     [entry] = AuditEntry.objects.filter(action="payments.exported")
     assert (entry.actor, entry.detail) == (
         "viewer@bakery-payments.example",
         {"mode": "live", "filter": "status=paid"},
     )
-    assert head.startswith(b"\xef\xbb\xbfpayment,imp_uid,")
+    assert content.startswith(b"\xef\xbb\xbfpayment,imp_uid,")
 
 
 def test_a_file_is_whole_or_not_sent(bakery: Cast, viewer: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ cursor is signed for one merchant and mode: whoever changes it is refused.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
@@ -18,6 +18,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from results.core.claim import IMP_UID, UNPRINTABLE
+from results.core.figures import KST
 from results.core.ids import decode
 from results.core.method import EASY_PAY, TYPES
 from results.core.words import MethodType, PaymentStatus
@@ -26,7 +27,6 @@ from results.publish import REJECTED
 from results.views.dashboard.payment_words import METHODS, STATES
 from tenants.routing import Route, inside
 
-KST: Final = timezone(timedelta(hours=9), "KST")
 ROWS: Final = 50
 ROWS_A_TIME: Final = 500  # of a file
 LONGEST_FILE: Final = 100_000  # lines: a minute's work, and about what spreadsheets open without complaint

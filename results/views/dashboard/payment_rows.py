@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
 
+from results.core.figures import KST
 from results.core.ids import encode
 from results.core.method import describe_method, method_type
 from results.core.money import Money, MoneyError, exponent_of, to_minor, written
@@ -23,7 +24,7 @@ from results.views.dashboard.payment_words import METHODS, REVIEWS, State, Text,
 COLUMNS: Final = (
     *("payment", "imp_uid", "order", "mode", "status", "news", "verified", "amount", "cancelled", "currency"),
     *("money_moved", "method", "method_detail", "pg", "pg_transaction_id", "test", "first_seen_at", "paid_at"),
-    *("cancelled_at", "fail_reason", "told", "receipt_url"),
+    *("cancelled_at", "fail_reason", "told", "receipt_url", "first_seen_kst", "paid_kst", "cancelled_kst"),
 )
 
 
@@ -136,7 +137,7 @@ def write_expected(payment: Payment) -> str:
 
 
 def write_file(pages: Iterator[Page]) -> Iterator[str]:
-    """Yield a CSV file: the names of its columns, then one line for each payment. Times are UTC."""
+    """Yield a CSV file: the names of its columns, then one line for each payment. `_kst` is Korea's time."""
     yield BYTE_ORDER_MARK + line(COLUMNS)
     for page in pages:
         yield "".join(line(_cells(payment, told_of(payment, page.told))) for payment in page.payments)
@@ -168,4 +169,12 @@ def _cells(payment: Payment, told: Told) -> Sequence[object]:
         snapshot.fail_reason if snapshot else None,
         told.code,
         snapshot.receipt_url if snapshot else None,
+        _in_korea(payment.first_seen_at),
+        _in_korea(snapshot.paid_at) if snapshot else None,
+        _in_korea(snapshot.cancelled_at) if snapshot else None,
     )
+
+
+def _in_korea(moment: datetime | None) -> str | None:
+    """Return a moment as a spreadsheet reads it by itself, by the clock of the shop."""
+    return f"{moment.astimezone(KST):%Y-%m-%d %H:%M:%S}" if moment else None

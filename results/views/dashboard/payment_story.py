@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime
 from typing import Final
 from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
 
 from results.core.classify import Checks
+from results.core.figures import KST
 from results.core.ids import decode, encode
 from results.core.money import Money, written
 from results.core.story import ArrivalPart, AttemptPart, DeliveryPart, EventPart, QuestionPart, Said, Story
@@ -28,7 +29,6 @@ from results.views.dashboard.payment_words import (
     words,
 )
 
-KST: Final = timezone(timedelta(hours=9), "KST")
 UNFOLDED: Final = 5  # tries of a delivery that are seen at once
 
 
