@@ -91,6 +91,7 @@ SHARED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django.contrib.admin.apps.SimpleAdminConfig",  # staff's pages name what they show: tenants/staff_pages.py
     "allauth",
     "allauth.account",
     "allauth.mfa",
@@ -125,7 +126,11 @@ TEMPLATES = [
         "DIRS": [BASE_DIR / "config" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
-            "context_processors": ["config.pages.facts"],
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
             "libraries": {"paywitness": "config.templatetags.paywitness"},
         },
     }
