@@ -88,6 +88,8 @@ NAMES: Final[dict[str, Any]] = {
     "prepares": pgettext_lazy("audit", "announce amounts to PortOne"),
     "reads_prepared": pgettext_lazy("audit", "read back announced amounts"),
     "return_urls": pgettext_lazy("audit", "return URLs"),
+    "forwards": pgettext_lazy("audit", "send customers back by themselves"),
+    "filter": pgettext_lazy("audit", "filter"),
     "origins": pgettext_lazy("audit", "allowed origins"),
     "language": pgettext_lazy("audit", "language"),
     "keeps_arrivals": pgettext_lazy("audit", "days that arrivals stay"),

@@ -12,7 +12,7 @@ from tenants.models import AuditEntry, Merchant
 from tests.people import NOON, People
 
 SOURCES = Path(__file__).parents[2]
-WRITERS = {"write_down", "_note", "_audit", "_audit_key", "_set_active"}
+WRITERS = {"write_down", "note", "_note", "_audit", "_audit_key", "_set_active"}
 
 
 def actions() -> set[str]:

@@ -21,6 +21,7 @@ from tenants.models import AuditEntry, Invitation, Membership, Merchant, User
 from tests.browser.dashboard.conftest import Visitor
 from tests.browser.dashboard.test_pages import LOOKS, SOME
 from tests.people import PASSWORD
+from tests.second_factor import current_code
 from tests.tenants.conftest import newcomers_leave
 
 Visits = Callable[..., Visitor]
@@ -190,6 +191,26 @@ def test_making_and_sharing_a_shop_is_fit_for_everyone(
     owner.client.post(reverse("account_reauthenticate"), {"password": PASSWORD})
     judge(owner, "member_ownership", reverse("member_ownership", kwargs=place | {"member": heir.id}))
     assert mine.id
+
+
+def test_staff_pages_keep_the_policy(bakery: Any, person: Make, visits: Visits) -> None:
+    """Django's admin works under our policy: a browser finds nothing to forbid on lists, rows and the way in."""
+    chief = person("chief", staff=True)
+    secret = str(generate_totp_secret())
+    TOTP.activate(chief, secret)
+    visitor = visits(language="ko")
+
+    tab = visitor.opens("/staff/")
+    assert "/accounts/login/" in tab.url
+    signs_in(visitor, chief)
+    tab.locator("main input[name=code]").fill(current_code(secret))
+    tab.locator("main button[type=submit]").first.click()
+    tab.wait_for_url("**/dashboard/**")
+    for path in ("", "tenants/merchant/", "tenants/user/", f"tenants/merchant/{bakery.merchant.id}/change/"):
+        visitor.opens(f"/staff/{path}")
+        visitor.takes_picture(f"staff_{path.strip('/').replace('/', '_')[:16]}")
+        assert tab.url.endswith(f"/staff/{path}")
+        assert tab.evaluate("getComputedStyle(document.querySelector('#header')).backgroundColor") != "rgba(0, 0, 0, 0)"
 
 
 def every_entry(merchant: Merchant, actor: str) -> list[AuditEntry]:
