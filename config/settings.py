@@ -85,13 +85,13 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 SHARED_APPS = [
     "tenants",  # before django_tenants: our `migrate` wins
+    "django.contrib.admin.apps.SimpleAdminConfig",  # before django_tenants, whose templates hold inline styles
     "django_tenants",
     "django.contrib.contenttypes",
     "django.contrib.auth",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "django.contrib.admin.apps.SimpleAdminConfig",  # staff's pages name what they show: tenants/staff_pages.py
     "allauth",
     "allauth.account",
     "allauth.mfa",
