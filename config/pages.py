@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 from allauth.usersessions.middleware import UserSessionsMiddleware
 from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
-from django.contrib.messages import get_messages
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
@@ -18,7 +17,9 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.locale import LocaleMiddleware
 from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views import defaults
+from django.views.i18n import set_language
 from django_htmx.middleware import HtmxMiddleware
 
 View = Callable[[HttpRequest], HttpResponse]
@@ -39,11 +40,6 @@ HEADERS: Final = {
 
 def is_page(request: HttpRequest) -> bool:
     return request.path_info.startswith(PAGES)
-
-
-def facts(request: HttpRequest) -> dict[str, Any]:
-    """Give people's pages what each of them shows: the request, and messages; other pages nothing."""
-    return {"request": request, "messages": get_messages(request)} if is_page(request) else {}
 
 
 def on_pages(middleware: type[Any]) -> type[Any]:
@@ -115,6 +111,27 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Say that nothing is here, which is also what a stranger to a merchant is told."""
     return tell(request, 404) if is_page(request) else defaults.page_not_found(request, exception)
+
+
+def is_ours(url: str | None) -> bool:
+    """Say whether an address is a page of ours. Any Host header is served here, so none of them makes one ours."""
+    host = urlsplit(settings.PUBLIC_URL).netloc
+    return url_has_allowed_host_and_scheme(url, allowed_hosts={host}, require_https=settings.SECURE_COOKIES)
+
+
+def choose_language(request: HttpRequest) -> HttpResponse:
+    """Keep the language that was chosen, and lead back to where that was."""
+    response = set_language(request)
+    if response.has_header("Location") and not is_ours(response.headers["Location"]):
+        response.headers["Location"] = settings.LOGIN_REDIRECT_URL
+    return response
+
+
+def too_many(request: HttpRequest) -> HttpResponse:
+    """Say that a limit of attempts is reached, and how long to wait: every limit that ends here is one of a minute."""
+    response = render(request, "429.html", status=429)
+    response.headers["Retry-After"] = "60"
+    return response
 
 
 def tell(request: HttpRequest, status: int) -> HttpResponse:

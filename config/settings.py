@@ -85,6 +85,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 SHARED_APPS = [
     "tenants",  # before django_tenants: our `migrate` wins
+    "django.contrib.admin.apps.SimpleAdminConfig",  # before django_tenants, whose templates hold inline styles
     "django_tenants",
     "django.contrib.contenttypes",
     "django.contrib.auth",
@@ -125,7 +126,11 @@ TEMPLATES = [
         "DIRS": [BASE_DIR / "config" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
-            "context_processors": ["config.pages.facts"],
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
             "libraries": {"paywitness": "config.templatetags.paywitness"},
         },
     }
