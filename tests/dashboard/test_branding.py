@@ -256,10 +256,12 @@ def test_a_logo_is_removed(bakery: Cast, admin: Client) -> None:
     address = page(bakery, "settings_branding")
     admin.post(address, {"logo": a_file(picture())})
     name = MerchantBrand.objects.get().logo_name
+    assert 'name="remove_logo"' in text_of(admin.get(address))
 
     admin.post(address, {"remove_logo": "on"})
 
     assert MerchantBrand.objects.get().logo is None
+    assert 'name="remove_logo"' not in text_of(admin.get(address))
     assert httpx.get(f"{bakery.web}/r-assets/{name}.webp", trust_env=False).status_code == 404
 
 
