@@ -9,6 +9,7 @@ from tests.faults.processes import wait_until
 from tests.postbox import Postbox
 
 PASSWORD: Final = "rye bread at dawn 7"
+SENT: Final = 30_000  # ms that real processes, or a page that asks by itself, may take for what takes them a second
 
 
 def button(tab: Tab, name: str) -> Any:

@@ -17,7 +17,7 @@ from results.core.ids import encode
 from results.models import Attempt, Endpoint
 from tenants.models import Invitation
 from tests.browser.dashboard.conftest import Visitor
-from tests.browser.dashboard.hands import PASSWORD, button, link_in, proves_who_they_are
+from tests.browser.dashboard.hands import PASSWORD, SENT, button, link_in, proves_who_they_are
 from tests.browser.dashboard.test_pages import addresses, is_whole_page, members_pages
 from tests.factories import Cast
 from tests.postbox import Postbox
@@ -43,7 +43,7 @@ def test_a_deposit_is_seen_on_both_sides(bakery: Cast, run_worker: Work, people:
     customer.goto(bakery.portone.redirect_url(imp_uid))
     run_worker()
 
-    expect(customer.locator('main[data-state="awaiting_deposit"]')).to_be_visible()
+    expect(customer.locator('main[data-state="awaiting_deposit"]')).to_be_visible(timeout=SENT)
     expect(customer.locator("#account-number")).to_contain_text(str(account.vbank_num))
     shown = member.opens(payment_page(bakery, imp_uid))
     expect(shown.locator("main h1 + .state-waiting")).to_be_visible()
