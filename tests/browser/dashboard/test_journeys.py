@@ -1,10 +1,8 @@
-"""What people set out to do, done from beginning to end in a browser, as they would."""
+"""What members and their customers set out to do, done from beginning to end in a browser, as they would."""
 
 import re
-import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -14,155 +12,19 @@ from playwright.sync_api import Page as Tab
 from playwright.sync_api import expect
 from standardwebhooks import Webhook
 
-from deploy.demo.shop import Fault, Shop
-from deploy.demo.shop import running as running_shop
+from deploy.demo.shop import Fault
 from results.core.ids import encode
 from results.models import Attempt, Endpoint
 from tenants.models import Invitation
 from tests.browser.dashboard.conftest import Visitor
+from tests.browser.dashboard.hands import PASSWORD, SENT, button, link_in, proves_who_they_are
 from tests.browser.dashboard.test_pages import addresses, is_whole_page, members_pages
 from tests.factories import Cast
-from tests.faults.processes import Installation, installed, wait_until
-from tests.postbox import Postbox, running_postbox
+from tests.postbox import Postbox
 from tests.tenants.conftest import newcomers_leave
 
 Work = Callable[..., None]
 Visits = Callable[..., Visitor]
-PASSWORD: Final = "rye bread at dawn 7"
-SENT: Final = 30_000  # ms that real processes may take for what takes them a second
-
-
-def button(tab: Tab, name: str) -> Any:
-    """Return the button of the form that leads to a page of this name."""
-    return tab.locator(f'form[action$="{name}"] button[type=submit], form[action$="{name}"] button:not([type])').first
-
-
-def link_in(postbox: Postbox, number: int) -> str:
-    """Return the link of a letter, once it has come."""
-    wait_until(lambda: len(postbox.letters) > number, what=f"letter {number}")
-    found = re.search(r"^(https?://\S+)\s*$", postbox.letters[number].get_content(), re.MULTILINE)
-    assert found
-    return found[1]
-
-
-def signs_in(tab: Tab, email: str) -> None:
-    tab.locator("[name=login]").fill(email)
-    tab.locator("[name=password]").fill(PASSWORD)
-    tab.locator("[name=password]").press("Enter")
-
-
-def proves_who_they_are(tab: Tab) -> None:
-    """Enter the password once more, before anything secret is shown."""
-    tab.wait_for_url("**/accounts/reauthenticate/**")
-    assert "whsec_" not in tab.content()
-    tab.locator("[name=password]").fill(PASSWORD)
-    tab.locator("[name=password]").press("Enter")
-
-
-# The stranger
-
-
-@pytest.fixture
-def mailed(tmp_path: Path) -> Iterator[tuple[Installation, Postbox]]:
-    """Web side, worker, database and PortOne as processes and servers of their own, and a mailbox at the wire."""
-    with (
-        running_postbox() as postbox,
-        installed(tmp_path, EMAIL_URL=f"smtp://127.0.0.1:{postbox.port}") as installation,
-    ):
-        installation.portone.add_account("a-key", "a-secret", user_code="imp24681357")
-        installation.start_web()
-        installation.start_worker()
-        yield installation, postbox
-
-
-def test_a_stranger_sees_the_first_payment_told(
-    mailed: tuple[Installation, Postbox], visits: Visits, note: Callable[[str], None]
-) -> None:
-    """A stranger signs up, verifies the mail, makes a shop, enters keys, pings the callback and sees a payment told."""
-    installation, postbox = mailed
-    shop, tab = Shop(), visits(site=installation.web_url).tab
-    began = time.monotonic()
-
-    tab.goto(f"{installation.web_url}/dashboard/")
-    signs_up(tab, "mina@stranger.example", postbox)
-    makes_a_shop(tab, "새벽 빵집")
-    enters_keys(tab)
-    with running_shop(shop) as shop_url:
-        makes_an_endpoint(tab, shop, f"{shop_url}/callback")
-        window = pays(tab)
-        sees_it_told(tab)
-        took = time.monotonic() - began
-
-    expect(window.locator('main[data-state="paid"]')).to_be_visible()
-    paid = [event for event in shop.events() if event["type"] == "payment.paid"]
-    assert [event["livemode"] for event in paid] == [False]
-    assert [item.verified for item in shop.received()] == [True, True]  # the ping and the payment
-    note(f"stranger's journey, from the first page to a payment that is told: {took:.1f} s")
-
-
-def signs_up(tab: Tab, email: str, postbox: Postbox) -> None:
-    tab.locator('main a[href*="/accounts/signup/"]').first.click()
-    tab.locator("[name=email]").fill(email)
-    tab.locator("[name=password1]").fill(PASSWORD)
-    tab.locator("[name=password1]").press("Enter")
-    tab.wait_for_url("**/accounts/confirm-email/")
-    tab.goto(link_in(postbox, 0))
-    tab.locator("main form[method=post] button").first.click()
-    tab.wait_for_url("**/accounts/login/")
-    signs_in(tab, email)
-
-
-def makes_a_shop(tab: Tab, name: str) -> None:
-    """Name the shop, and be led on by the page itself as soon as a worker has made it."""
-    tab.wait_for_url("**/dashboard/new/")
-    tab.locator("[name=name]").fill(name)
-    tab.locator("[name=name]").press("Enter")
-    tab.wait_for_url("**/test/", timeout=SENT)
-    tab.locator('main a[href$="/test/start"]').click()
-
-
-def enters_keys(tab: Tab) -> None:
-    for field, value in (("user_code", "imp24681357"), ("imp_key", "a-key"), ("imp_secret", "a-secret")):
-        tab.locator(f"[name={field}]").fill(value)
-    button(tab, "/start/keys").click()
-    expect(tab.locator("#mark-keys.state-paid")).to_be_visible()
-    expect(tab.locator("#urls pre")).to_contain_text("imp24681357")
-    button(tab, "/start/urls").click()
-    expect(tab.locator("#mark-urls.state-paid")).to_be_visible()
-
-
-def makes_an_endpoint(tab: Tab, shop: Shop, url: str) -> None:
-    """Give the callback's address, keep its secret in the shop, and see a ping with its signature and answer."""
-    tab.locator("#callback [name=url]").fill(url)
-    button(tab, "/start/callback").click()
-    proves_who_they_are(tab)
-    shop.configure(signing_secret=tab.locator("#secret").inner_text())
-    tab.locator('main form[action*="/start/ping/"] button').click()
-    ping = tab.locator("#ping")
-    expect(ping).to_contain_text("HTTP 200", timeout=SENT)
-    expect(tab.locator("#mark-callback.state-paid")).to_be_visible()
-    [heard] = shop.received()
-    expect(ping).to_contain_text(heard.headers["webhook-signature"])
-    expect(ping).to_contain_text('{"ok": true}')
-
-
-def pays(tab: Tab) -> Tab:
-    """Make the order to try with, and pay it in the window that opens; return where the customer ends up."""
-    tab.locator('#ping a[href$="/start"]').click()
-    button(tab, "/start/order").click()
-    with tab.context.expect_page() as opened:
-        tab.locator("#payment a[target=_blank]").click()
-    opened.value.locator('button[value="paid"]').click()
-    return opened.value
-
-
-def sees_it_told(tab: Tab) -> None:
-    """Watch the steps light up; the page is not loaded again for that."""
-    tab.evaluate("window.never = 'loaded again'")
-    expect(tab.locator("#watched .trail > .is")).to_have_count(5, timeout=SENT)
-    expect(tab.locator("#watched")).to_contain_text("payment.paid")
-    expect(tab.locator("#mark-payment.state-paid")).to_be_visible()
-    assert tab.evaluate("window.never") == "loaded again"
 
 
 # Payments
@@ -181,7 +43,7 @@ def test_a_deposit_is_seen_on_both_sides(bakery: Cast, run_worker: Work, people:
     customer.goto(bakery.portone.redirect_url(imp_uid))
     run_worker()
 
-    expect(customer.locator('main[data-state="awaiting_deposit"]')).to_be_visible()
+    expect(customer.locator('main[data-state="awaiting_deposit"]')).to_be_visible(timeout=SENT)
     expect(customer.locator("#account-number")).to_contain_text(str(account.vbank_num))
     shown = member.opens(payment_page(bakery, imp_uid))
     expect(shown.locator("main h1 + .state-waiting")).to_be_visible()
@@ -197,7 +59,7 @@ def test_a_deposit_is_seen_on_both_sides(bakery: Cast, run_worker: Work, people:
 
 
 def test_what_failed_is_sent_again_by_its_button(
-    bakery: Cast, run_worker: Work, do_jobs: Work, people: Any, visits: Visits
+    bakery: Cast, run_worker: Work, do_jobs: Work, make_due: Work, people: Any, visits: Visits
 ) -> None:
     """A delivery that failed shows its answer and is sent again from the payment's page."""
     bakery.expects("order-1042")
@@ -213,11 +75,13 @@ def test_what_failed_is_sent_again_by_its_button(
     with tab.expect_navigation():
         button(tab, "/replay").click()
     do_jobs()
+    make_due()  # a try that is due within seconds may be under way, and is waited for
     run_worker()
     tab.reload()
 
     expect(tab.locator("main")).to_contain_text("HTTP 200")
     assert list(bakery.shop.fulfilled()) == ["order-1042"]
+    assert bakery.shop.received()[-1].headers["x-paywitness-replay"] == "true"
 
 
 # Secrets
@@ -286,11 +150,12 @@ def test_a_viewer_is_invited_and_changes_nothing(
     viewer.tab.wait_for_url("**/live/")
 
     take_cookies(viewer)
-    for name, path in addresses(bakery).items():
-        if is_whole_page(viewer.client, path):
-            viewer.opens(path)
-            assert buttons_that_change(viewer.tab) <= {"/members/leave"}, name
-            assert not dead_ends(viewer), name
+    read = {name: path for name, path in addresses(bakery).items() if is_whole_page(viewer.client, path)}
+    for name, path in read.items():
+        viewer.opens(path)
+        assert buttons_that_change(viewer.tab) <= {"/members/leave"}, name
+        assert not dead_ends(viewer), name
+    assert {"home", "payments", "payment", "endpoint", "settings", "members", "audit", "start"} <= set(read)
     assert posts_that_pass(bakery, viewer) == []
 
 
