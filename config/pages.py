@@ -5,8 +5,10 @@ PortOne's webhooks, the customer's page and the API read and set no cookie, and 
 
 from collections.abc import Callable
 from typing import Any, Final, cast
+from urllib.parse import urlsplit
 
 from allauth.usersessions.middleware import UserSessionsMiddleware
+from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages import get_messages
 from django.contrib.messages.middleware import MessageMiddleware
@@ -59,6 +61,18 @@ def on_pages(middleware: type[Any]) -> type[Any]:
     return OnPages
 
 
+def apart(get_response: View) -> View:
+    """Show people's pages on our own host alone, never on that of customers' pages: no cookie begins there."""
+
+    def pass_through(request: HttpRequest) -> HttpResponse:
+        ours, customers = (urlsplit(url).netloc.lower() for url in (settings.PUBLIC_URL, settings.RESULT_URL))
+        if is_page(request) and ours != customers and request.get_host().lower() == customers:
+            return tell(request, 404)
+        return get_response(request)
+
+    return pass_through
+
+
 def doors(get_response: View) -> View:
     """Close what a page leaves open, unless its view said otherwise."""
 
@@ -80,6 +94,7 @@ Messages = on_pages(MessageMiddleware)
 Htmx = on_pages(HtmxMiddleware)
 UserSessions = on_pages(UserSessionsMiddleware)
 Doors = doors
+Apart = apart
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:

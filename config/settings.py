@@ -107,6 +107,7 @@ MIDDLEWARE = [
     "config.middleware.door",
     "config.middleware.Faults",
     # For people's pages only: no other door reads or sets a cookie.
+    "config.pages.Apart",
     "config.pages.Sessions",
     "config.pages.Language",
     "config.pages.Csrf",

@@ -15,9 +15,10 @@ from results.core.money import Money, MoneyError, exponent_of, to_minor, written
 from results.core.result import written_time
 from results.core.snapshot import Snapshot
 from results.core.spreadsheet import BYTE_ORDER_MARK, line
+from results.core.words import PaymentStatus
 from results.models import Delivery, Payment
 from results.views.dashboard.payment_list import Page
-from results.views.dashboard.payment_words import EVENTS, METHODS, State, Text, state_of, words
+from results.views.dashboard.payment_words import METHODS, REVIEWS, State, Text, state_of, words
 
 COLUMNS: Final = (
     *("payment", "imp_uid", "order", "mode", "status", "news", "verified", "amount", "cancelled", "currency"),
@@ -50,9 +51,10 @@ class Row:
     imp_uid: str | None
     state: State
     status: str
-    news: Text
+    review: Text
     method: Text
     amount: str
+    cancelled: str
     moment: datetime
     told: Told
 
@@ -70,9 +72,10 @@ def _row(payment: Payment, told: Told) -> Row:
         imp_uid=payment.imp_uid,
         state=state_of(payment.status),
         status=payment.status,
-        news=words(EVENTS, payment.judgement.get("type") or payment.told_type),
+        review=words(REVIEWS, payment.judgement.get("type")) if payment.status == PaymentStatus.REVIEW else "",
         method=method_words(snapshot) if snapshot else "",
         amount=write_amount(snapshot.amount, snapshot.currency) if snapshot else write_expected(payment),
+        cancelled=write_cancelled(payment, snapshot),
         moment=payment.first_seen_at,
         told=told,
     )
@@ -115,6 +118,13 @@ def write_amount(amount: Decimal, currency: str) -> str:
         return written(to_minor(amount, currency))
     except MoneyError:
         return f"{amount:f} {currency}"[:60]
+
+
+def write_cancelled(payment: Payment, snapshot: Snapshot | None) -> str:
+    """Return what went back where that is less than all; where it is all, the state says so."""
+    if snapshot is None or payment.status != PaymentStatus.PARTIALLY_CANCELLED:
+        return ""
+    return write_amount(snapshot.cancel_amount, snapshot.currency)
 
 
 def write_expected(payment: Payment) -> str:
