@@ -22,8 +22,10 @@ Work = Callable[..., None]
 ROOT: Final = Path(settings.BASE_DIR)
 CALLS: Final = {"_": 1, "gettext": 1, "gettext_lazy": 1, "ngettext": 2, "ngettext_lazy": 2}  # and their sentences
 CATALOGS: Final = sorted(ROOT.glob("config/locale*/ko/LC_MESSAGES/django.po"))
-HANGUL: Final = re.compile(r"[가-힣]+(?:[ /·][가-힣]+)*")
+HANGUL: Final = re.compile(r"[가-힣]+")
 ENGLISH: Final = re.compile(r"\b[A-Za-z][a-z]+(?:,? [A-Za-z][a-z']*){2,}")
+LINES: Final = r'(?:".*"\n?)+'
+ENTRY: Final = re.compile(rf"^msgid ({LINES}(?:msgid_plural {LINES})?)msgstr(?:\[0\])? ({LINES})", re.M)
 # Of the stories' own data: a bank, a card's issuer, who holds the account.
 NAMES: Final = {"신한은행", "국민카드", "데모상점", "한국어"}
 
@@ -35,10 +37,14 @@ def in_templates() -> Iterator[str]:
             nodes = engines["django"].from_string(file.read_text()).template.nodelist  # type: ignore[attr-defined]
             for node in nodes.get_nodes_by_type(TranslateNode):
                 if isinstance(node.filter_expression.var.literal, str):
-                    yield node.filter_expression.var.literal.replace("%", "%%")
+                    yield with_context(node, node.filter_expression.var.literal.replace("%", "%%"))
             for node in nodes.get_nodes_by_type(BlockTranslateNode):
                 said = node.render_token_list(node.singular)[0]
-                yield trim_whitespace(said) if node.trimmed else said
+                yield with_context(node, trim_whitespace(said) if node.trimmed else said)
+
+
+def with_context(node: TranslateNode | BlockTranslateNode, sentence: str) -> str:
+    return f"{node.message_context.var}\x04{sentence}" if node.message_context else sentence
 
 
 def in_python() -> Iterator[str]:
@@ -100,7 +106,7 @@ def said_in(korean: trans_real.DjangoTranslation, sentence: str) -> bool:
 def test_no_translation_is_unsure_or_empty(catalog: Path) -> None:
     """No entry of a catalog is fuzzy, empty, or fills in what its sentence does not have."""
     text = catalog.read_text()
-    entries = re.findall(r'^msgid ((?:".*"\n)+(?:msgid_plural (?:".*"\n)+)?)msgstr(?:\[0\])? ((?:".*"\n?)+)', text, re.M)
+    entries = ENTRY.findall(text)
 
     assert "fuzzy" not in text
     for sentence, said in entries[1:]:
