@@ -1,9 +1,6 @@
 """One payment: its story and its facts, a review, telling again, and what went over the wire."""
 
-import ast
-import gettext
 import json
-import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from html import unescape
@@ -14,7 +11,6 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from config.settings import BASE_DIR
 from deploy.demo.mischief import Fault
 from deploy.demo.simulator import DEMO_BUYER_NAME
 from results.core.figures import KST
@@ -533,32 +529,3 @@ def test_a_payment_known_from_a_claim_has_a_page(bakery: Cast, members: Members,
     assert page.partition("<aside")[2].count("check-skipped") == 6
     assert "<script>alert" not in page
     assert "₩64,900" in page
-
-
-TAGS = re.compile(r"""\{% translate (?:"([^"]*)"|'([^']*)')|\{% blocktranslate[^%]*%\}(.*?)\{%""", re.S)
-
-
-def sentences() -> Iterator[str]:
-    """Yield every sentence that these pages may say, in English."""
-    for template in (BASE_DIR / "results/templates/dashboard/payments").glob("*.html"):
-        for one, other, whole in TAGS.findall(template.read_text()):
-            yield one or other or re.sub(r"\{\{ (\w+) \}\}", r"%(\1)s", whole)
-    for view in (BASE_DIR / "results/views/dashboard").glob("payment*.py"):
-        for node in ast.walk(ast.parse(view.read_text())):
-            if (
-                isinstance(node, ast.Call)
-                and getattr(node.func, "id", "") == "_"
-                and isinstance(node.args[0], ast.Constant)
-            ):
-                yield node.args[0].value
-
-
-def test_every_sentence_exists_in_korean() -> None:
-    """What these pages say in English they say in Korean, too, with the same places for what is filled in."""
-    catalog = gettext.translation("django", BASE_DIR / "config/locale_payments", ["ko"])._catalog  # type: ignore[attr-defined]
-    known = {name if isinstance(name, str) else name[0]: said for name, said in catalog.items()}
-
-    for sentence in sentences():
-        said = known.get(sentence, "")
-        assert said, sentence
-        assert set(re.findall(r"%\(\w+\)", said)) <= set(re.findall(r"%\(\w+\)", sentence)) | {"%(tries)"}
