@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Literal
 from uuid import UUID
 
 import pytest
@@ -25,6 +26,7 @@ from results.models import Order, Payment
 from results.views.result_page import CSP, Shown, choose_language, context_of, could_not_record
 from tenants.encryption import Vault, new_data_key
 from tenants.routing import Route
+from tests.browser.dashboard.conftest import JUDGE, axe
 
 AT = datetime(2026, 11, 22, 5, 12, tzinfo=UTC)
 BAKERY = UUID("01890000-0000-7000-8000-00000000ba8e")
@@ -165,6 +167,21 @@ def test_every_state_fits_a_small_phone(phone: Tab, shop: Shop, state: PageState
     expect(phone.locator(".host")).to_have_text("shop.bakery.example")
     expect(phone.locator(".band")).to_be_visible()
     assert complaints == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_state_is_fit_for_everyone(browser: Browser, shop: Shop, theme: Literal["light", "dark"]) -> None:
+    """axe-core finds nothing serious in any state, in either theme."""
+    context = browser.new_context(color_scheme=theme, locale="ko-KR", viewport={"width": 360, "height": 740})
+    tab, faults = context.new_page(), {}
+
+    for shop.state in PageState:
+        tab.goto(shop.address)
+        tab.evaluate(axe())
+        faults[shop.state] = tab.evaluate(JUDGE)
+
+    assert {state: found for state, found in faults.items() if found} == {}
+    context.close()
 
 
 def test_every_state_is_said_in_korean_and_in_english(shop: Shop) -> None:
