@@ -19,7 +19,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import urlencode
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from tenants import models
@@ -27,6 +27,18 @@ from tenants.onboarding import owe_schema
 from tenants.staff import lock, unlock, with_factor
 
 FACTOR_LASTS: Final = timedelta(hours=1)
+TABLES: Final = {
+    "Merchant": pgettext_lazy("staff", "Shops"),
+    "User": pgettext_lazy("staff", "People"),
+    "Membership": pgettext_lazy("staff", "Members"),
+    "Invitation": pgettext_lazy("staff", "Invitations"),
+    "AuditEntry": pgettext_lazy("staff", "Changes"),
+    "MerchantMode": pgettext_lazy("staff", "Modes"),
+    "RouteKey": pgettext_lazy("staff", "Address keys"),
+    "ApiKey": pgettext_lazy("staff", "API keys"),
+    "Credential": pgettext_lazy("staff", "PortOne keys"),
+    "UnmappedFailure": pgettext_lazy("staff", "Failures without a name"),
+}
 SHOWN: Final = 7  # letters of a route key: enough to tell two apart
 
 
@@ -56,6 +68,16 @@ class StaffSite(admin.AdminSite):
         if not showed_factor(request):
             return HttpResponseRedirect(f"{reverse('mfa_reauthenticate')}?{urlencode({'next': way})}")
         return HttpResponseRedirect(way)
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """Name the tables as people do, in the order in which one looks for something."""
+        apps = super().get_app_list(request, app_label)
+        for app in apps:
+            app["name"] = "Paywitness"
+            app["models"].sort(key=lambda table: [*TABLES].index(table["object_name"]))
+            for table in app["models"]:
+                table["name"] = TABLES[table["object_name"]]
+        return apps
 
     def logout(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:  # type: ignore[override]
         return cast("HttpResponse", logout(request))
