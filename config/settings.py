@@ -85,6 +85,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 SHARED_APPS = [
     "tenants",  # before django_tenants: our `migrate` wins
+    "django.contrib.admin.apps.SimpleAdminConfig",  # before django_tenants, whose templates hold inline styles
     "django_tenants",
     "django.contrib.contenttypes",
     "django.contrib.auth",
@@ -108,6 +109,7 @@ MIDDLEWARE = [
     "config.middleware.door",
     "config.middleware.Faults",
     # For people's pages only: no other door reads or sets a cookie.
+    "config.pages.Apart",
     "config.pages.Sessions",
     "config.pages.Language",
     "config.pages.Csrf",
@@ -125,7 +127,11 @@ TEMPLATES = [
         "DIRS": [BASE_DIR / "config" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
-            "context_processors": ["config.pages.facts"],
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
             "libraries": {"paywitness": "config.templatetags.paywitness"},
         },
     }

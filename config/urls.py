@@ -1,16 +1,17 @@
 """Which door leads where. Health first, then the hot paths, then pages."""
 
 from django.urls import include, path, register_converter
-from django.views.i18n import set_language
 
 from api.app import api
 from config.converters import CONVERTERS
 from config.health import healthz, readyz
+from config.pages import choose_language
 from results.views.brand import brand_logo, brand_style
 from results.views.confirm import confirm_payment
 from results.views.landing import landing
 from results.views.result_page import result_page, result_return, result_status
 from results.views.webhook import webhook
+from tenants.staff_pages import site as staff_site
 
 for name, converter in CONVERTERS.items():
     register_converter(converter, name)
@@ -29,8 +30,9 @@ urlpatterns = [
     path("r/<str:opaque>", result_page, name="result_page"),
     path("r/<str:opaque>/status", result_status, name="result_status"),
     path("r/<str:opaque>/return", result_return, name="result_return"),
-    path("language/", set_language, name="set_language"),
+    path("language/", choose_language, name="set_language"),
     path("accounts/", include("allauth.urls")),
+    path("staff/", staff_site.urls),
     path("dashboard/", include("tenants.views.entrance")),
     path(PLACE, include("results.views.dashboard.urls")),
     path(PLACE, include("tenants.views.urls")),
@@ -39,3 +41,4 @@ urlpatterns = [
 handler400 = "config.pages.bad_request"
 handler403 = "config.pages.forbidden"
 handler404 = "config.pages.not_found"
+handler429 = "config.pages.too_many"  # allauth's, where a limit is reached

@@ -67,8 +67,12 @@ def give_up_backlog(endpoint: UUID, *, at: datetime) -> int:
 
 def backlog_of(endpoint: UUID) -> QuerySet[Delivery]:
     """Return what an endpoint has not heard, but pings."""
-    owed = Delivery.objects.filter(endpoint=endpoint, delivered_at=None, given_up_at=None)
-    return owed.exclude(event__type=EventType.PING)
+    return undelivered().filter(endpoint=endpoint)
+
+
+def undelivered() -> QuerySet[Delivery]:
+    """Return what endpoints have not heard, but pings."""
+    return Delivery.objects.filter(delivered_at=None, given_up_at=None).exclude(event__type=EventType.PING)
 
 
 def owe_probe(route: Route, endpoint: UUID, *, due_at: datetime) -> None:

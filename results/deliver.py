@@ -40,6 +40,7 @@ from tenants.statements import run_hot
 
 log = structlog.get_logger()
 
+CONTENT_TYPE: Final = "application/json; charset=utf-8"
 DEADLINE: Final = 15.0  # seconds in all; the lease of a duty is longer
 SECRET_TABLE: Final = "results_endpointsecret"
 HEADERS_TABLE: Final = "results_endpoint"
@@ -246,7 +247,7 @@ def own_headers(outgoing: Outgoing, *, at: datetime) -> dict[str, str]:
     """Return the headers that are ours: signatures over this moment, and what the receiver may go by."""
     signed = sign(outgoing.body, message_id=encode("evt", outgoing.event_id), at=at, secrets=outgoing.secrets)
     headers = signed | {
-        "content-type": "application/json; charset=utf-8",
+        "content-type": CONTENT_TYPE,
         "x-paywitness-attempt": str(outgoing.number),
     }
     if outgoing.trigger == Attempt.Trigger.REPLAY:

@@ -17,9 +17,9 @@ from results.core.claim import IMP_UID
 from results.core.ids import encode
 from results.core.signing import sign
 from results.core.snippet import Window, write_snippet
-from results.core.story import ArrivalPart, EventPart, PaymentPart, Story
+from results.core.story import ArrivalPart, EventPart, PaymentPart, QuestionPart, Story
 from results.core.words import EventType
-from results.deliver import open_secrets
+from results.deliver import CONTENT_TYPE, open_secrets
 from results.models import Attempt, Delivery, Endpoint, Event, Notification, Payment, Setup
 from results.story import host_of, tell_story
 from tenants.fields import Mode
@@ -59,6 +59,7 @@ class Watched:
     order: str
     landing: ArrivalPart | None = None
     webhook: ArrivalPart | None = None
+    asked: QuestionPart | None = None
     payment: PaymentPart | None = None
     event: EventPart | None = None
     told_at: datetime | None = None
@@ -146,7 +147,16 @@ def read_heard(mode: str) -> Heard:
 def snippet_for(setup: Setup, addresses: Addresses, **order: Any) -> str:
     """Return what stands in the shop's page, with what is known of the account filled in."""
     channel = next((one for one in payment_channels(setup) if one["sandbox"] == (setup.mode == Mode.TEST)), {})
-    window = Window(addresses.redirect, addresses.webhook, setup.user_code, channel.get("key", ""), **order)
+    pg = ".".join(filter(None, (channel.get("provider"), channel.get("merchant_id"))))
+    window = Window(
+        addresses.redirect,
+        addresses.webhook,
+        setup.user_code,
+        channel.get("key", ""),
+        pg=pg,
+        confirm_url=addresses.confirm,
+        **order,
+    )
     return write_snippet(window)
 
 
@@ -225,6 +235,7 @@ def _watch(order: str, story: Story) -> Watched:
         order,
         landing=next((one for one in story.arrivals if one.kind == Notification.Kind.LANDING), None),
         webhook=next((one for one in story.arrivals if one.kind == Notification.Kind.WEBHOOK), None),
+        asked=story.questions[-1] if story.questions else None,
         payment=story.payments[-1] if story.payments else None,
         event=event,
         told_at=min(heard, default=None),
@@ -249,6 +260,12 @@ class Pinged:
     answer: str = ""
     heard: bool = False
 
+    @property
+    def request(self) -> str:
+        """Return the request as it went over the wire, of what may be seen of it."""
+        head = [f"POST {self.url}", *(f"{name}: {value}" for name, value in self.headers.items())]
+        return "\n".join([*head, "", self.body] if self.body else head)
+
 
 def read_ping(route: Route, event_id: UUID, *, whole: bool) -> Pinged | None:
     """Return what became of a test; `whole` shows the address and the signatures too."""
@@ -264,7 +281,7 @@ def read_ping(route: Route, event_id: UUID, *, whole: bool) -> Pinged | None:
         url=endpoint.url if whole else host_of(endpoint.url),
         host=host_of(endpoint.url),
         made_at=event.created_at,
-        body=bytes(event.body).decode(),
+        body=bytes(event.body).decode() if whole else "",
         attempt=attempt,
         headers=_signed(route, event, endpoint, attempt) if attempt and whole else {},
         answer=bytes(attempt.body)[:SHOWN_BODY].decode("utf-8", "replace") if attempt else "",
@@ -277,4 +294,5 @@ def _signed(route: Route, event: Event, endpoint: Endpoint, attempt: Attempt) ->
     secrets = open_secrets(route, {endpoint.id}, at=attempt.started_at)[endpoint.id]
     if not secrets:
         return {}
-    return sign(bytes(event.body), message_id=encode("evt", event.id), at=attempt.started_at, secrets=secrets)
+    moment, message = attempt.started_at, encode("evt", event.id)
+    return {"content-type": CONTENT_TYPE} | sign(bytes(event.body), message_id=message, at=moment, secrets=secrets)

@@ -272,6 +272,7 @@ def _delivery(delivery: Delivery, attempts: Sequence[Attempt], next_at: datetime
         next_at=next_at,
         held=_held(endpoint),
         attempts=tuple(_attempt(one) for one in attempts if one.delivery_id == delivery.id),
+        endpoint_id=endpoint.id,
     )
 
 

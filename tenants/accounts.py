@@ -2,13 +2,12 @@
 
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
-from django.conf import settings
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext_lazy as _
 
+from config.pages import is_ours
 from tenants.account_mail import LETTERS, owe_letter
 from tenants.factors import open_seed, seal_seed
 from tenants.models import User
@@ -16,6 +15,12 @@ from tenants.models import User
 
 class AccountAdapter(DefaultAccountAdapter):
     """Accounts by e-mail address."""
+
+    # Of wrong passwords and codes an address may try ten in a minute and an account five in five (allauth's default).
+    error_messages = DefaultAccountAdapter.error_messages | {
+        "too_many_login_attempts": _("Too many attempts. Wait five minutes, then try again."),
+        "rate_limited": _("Too many attempts. Wait five minutes, then try again."),
+    }
 
     def new_user(self, request: Any) -> User:
         """Return a person to be filled in and saved."""
@@ -29,9 +34,8 @@ class AccountAdapter(DefaultAccountAdapter):
         owe_letter(LETTERS[template_prefix], email, context.get("user"))
 
     def is_safe_url(self, url: str | None) -> bool:
-        """Lead on to our own pages only. Any Host header is served here, so none of them makes an address safe."""
-        host = urlsplit(settings.PUBLIC_URL).netloc
-        return url_has_allowed_host_and_scheme(url, allowed_hosts={host}, require_https=settings.SECURE_COOKIES)
+        """Lead on to our own pages only."""
+        return is_ours(url)
 
 
 class MfaAdapter(DefaultMFAAdapter):

@@ -8,7 +8,9 @@ from django.db import transaction
 from tenants.models import AuditEntry, Merchant, MerchantMode
 from tenants.routing import forget_merchant
 
-OF_A_MODE: Final = frozenset({"policy", "confirm_policy", "prepares", "reads_prepared", "return_urls", "origins"})
+OF_A_MODE: Final = frozenset(
+    {"policy", "confirm_policy", "prepares", "reads_prepared", "return_urls", "forwards", "origins"}
+)
 
 
 def choose(merchant: Merchant, mode: str, *, actor: str, at: datetime, **chosen: Any) -> list[str]:

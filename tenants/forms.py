@@ -9,8 +9,6 @@ from tenants.members import Role, may_give
 from tenants.models import Merchant
 from tenants.models.merchant import Language
 
-INPUT = {"class": "input w-full"}
-SELECT = {"class": "select w-full"}
 ROLE_WORDS = {
     Role.OWNER: _("Owner"),
     Role.ADMIN: _("Admin"),
@@ -32,7 +30,7 @@ class MerchantForm(forms.Form):
         label=_("Name of the shop"),
         help_text=_("Customers see it on the page after they paid."),
         max_length=Merchant._meta.get_field("name").max_length,
-        widget=forms.TextInput(attrs=INPUT | {"autocomplete": "organization"}),
+        widget=forms.TextInput(attrs={"autocomplete": "organization"}),
         error_messages={
             "required": _("Give the shop a name, as your customers know it."),
             "max_length": _("Give a name of at most 80 characters."),
@@ -42,14 +40,13 @@ class MerchantForm(forms.Form):
         label=_("Language of the customers' page"),
         required=False,
         choices=[("", _("As the customer's browser asks")), *Language.choices],
-        widget=forms.Select(attrs=SELECT),
     )
 
 
 class RoleForm(forms.Form):
     """A role that somebody may give."""
 
-    role = forms.ChoiceField(label=_("Role"), widget=forms.Select(attrs=SELECT))
+    role = forms.ChoiceField(label=_("Role"))
 
     def __init__(self, *args: Any, giver: Role, **named: Any) -> None:
         super().__init__(*args, **named)
@@ -64,7 +61,7 @@ class InvitationForm(RoleForm):
     email = forms.EmailField(
         label=_("Email address"),
         max_length=254,
-        widget=forms.EmailInput(attrs=INPUT | {"autocomplete": "off"}),
+        widget=forms.EmailInput(attrs={"autocomplete": "off"}),
         error_messages={
             "required": _("Give the address of the person to invite."),
             "invalid": _("Give an address like name@shop.example.com."),

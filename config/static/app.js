@@ -96,7 +96,7 @@
   }
 
   // Whoever is reading a fold or writing in a field of the part is not interrupted.
-  const busy = (element) => element.contains(document.activeElement) && document.activeElement.matches("input, textarea, select");
+  const busy = (element) => element.contains(document.activeElement) && document.activeElement.matches("input, textarea, select, details[open] > summary");
 
   document.addEventListener("htmx:configRequest", ({ detail }) => {
     const tag = detail.elt.matches("[data-refresh]") && tags.get(keyOf(detail.elt));

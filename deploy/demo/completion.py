@@ -19,8 +19,8 @@ BY_LANDING = ("landing", "reconciliation")
 async def paid_by_card(stage: Stage, scene: Scene) -> None:
     scene.arrives()
     back = await stage.browser.pays_by_card(scene.pay_url, stage.desk, copies=2)
-    page = await stage.browser.comes_back(back, sees="paid")
-    await stage.browser.returns_to_shop(page, order=scene.order)
+    scene.page = await stage.browser.comes_back(back, sees="paid")
+    await stage.browser.returns_to_shop(scene.page, order=scene.order)
 
 
 async def told_by_webhook_alone(stage: Stage, scene: Scene) -> None:

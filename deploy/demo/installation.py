@@ -8,7 +8,7 @@ import secrets
 import shlex
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
@@ -51,11 +51,12 @@ class Addresses:
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """Everything that runs. `facts` is what create_merchant printed, keys included."""
+    """Everything that runs. `facts` is what create_merchant printed, keys included, `member` who may look at it."""
 
     addresses: Addresses
     stage: Stage
     facts: Mapping[str, str] = field(repr=False)
+    member: Mapping[str, str] = field(repr=False)
     imp_key: str = field(repr=False)
     imp_secret: str = field(repr=False)
 
@@ -74,6 +75,7 @@ class Installation:
             "the API key": self.facts["api_key"],
             "the return key": self.facts["return_key"],
             "the order key": self.facts["order_key"],
+            "the password": self.member["password"],
         }
 
 
@@ -122,13 +124,15 @@ async def install(
     desk = PortOneDesk(addresses.simulator, imp_key, http)
     # PortOne knows the merchant first: keys that it refuses once are left alone for a while.
     await wait_until_up(simulator, f"{addresses.simulator}/_control/health", http)
-    await desk.add_account(imp_secret=imp_secret, user_code=_user_code())
+    user_code = f"imp{int(time.time()) % 100_000_000:08d}"
+    await desk.add_account(imp_secret=imp_secret, user_code=user_code)
     facts = await _create_merchant(processes, addresses, imp_key=imp_key, imp_secret=imp_secret)
+    member = await _let_member_in(processes, addresses, replace(desk, imp_key=f"{imp_key}-test"), facts, imp_secret)
     await wait_until_up(shop, f"{addresses.shop}/_control/health", http)
     await wait_until_up(web, f"{addresses.web}/healthz", http)
     stage = _set_stage(addresses, facts, desk, http)
-    await _introduce(stage, addresses, facts)
-    return Installation(addresses, stage, facts, imp_key, imp_secret)
+    await _introduce(stage, addresses, facts, member, user_code=user_code)
+    return Installation(addresses, stage, facts, member, imp_key, imp_secret)
 
 
 async def _create_merchant(
@@ -141,6 +145,20 @@ async def _create_merchant(
         *("--imp-key", imp_key, "--imp-secret", imp_secret),
         *("--callback-url", f"{addresses.shop}/callback", "--return-url", addresses.return_url),
         *("--origin", addresses.shop),
+    )
+    return dict(json.loads(printed))
+
+
+async def _let_member_in(
+    processes: Processes, addresses: Addresses, desk: PortOneDesk, facts: Mapping[str, str], imp_secret: str
+) -> dict[str, str]:
+    """Let the owner into the dashboard, with an account at PortOne of their own to try test mode with."""
+    user_code = f"imp{int(time.time() + 1) % 100_000_000:08d}"
+    await desk.add_account(imp_secret=imp_secret, user_code=user_code)
+    printed = await processes.run(
+        "member",
+        *("-m", "deploy.demo.member", facts["merchant"], "--callback-url", f"{addresses.shop}/callback"),
+        *("--imp-key", desk.imp_key, "--imp-secret", imp_secret, "--user-code", user_code),
     )
     return dict(json.loads(printed))
 
@@ -164,21 +182,20 @@ def _set_stage(addresses: Addresses, facts: Mapping[str, str], desk: PortOneDesk
     )
 
 
-async def _introduce(stage: Stage, addresses: Addresses, facts: Mapping[str, str]) -> None:
+async def _introduce(
+    stage: Stage, addresses: Addresses, facts: Mapping[str, str], member: Mapping[str, str], *, user_code: str
+) -> None:
     """Enter into PortOne's console and the shop's settings what a merchant would paste there."""
-    account = await stage.desk.changes_account(notice_url=facts["webhook_url"])
-    keys = {name: facts[name] for name in ("merchant", "mode", "signing_secret", "return_key", "order_key")}
+    await stage.desk.changes_account(notice_url=facts["webhook_url"])
+    keys = {name: facts[name] for name in ("merchant", "mode", "return_key", "order_key")}
     await stage.till.settings(
         **keys,
+        signing_secret=[facts["signing_secret"], member["signing_secret"]],
         return_url=addresses.return_url,
         redirect_url=facts["redirect_url"],
         pay_url=f"{addresses.simulator}/pay",
-        user_code=account["user_code"],
+        user_code=user_code,
     )
-
-
-def _user_code() -> str:
-    return f"imp{int(time.time()) % 100_000_000:08d}"
 
 
 def _bind(url: str) -> str:

@@ -43,13 +43,17 @@ class Stage:
 
 @dataclass(slots=True)
 class Scene:
-    """One order's story as it goes on. `others` are orders that it touches, each with what must be told of it."""
+    """One order's story as it goes on. `others` are orders that it touches, each with what must be told of it.
+
+    `page` is the customer's, where the story shows one to whoever tries the demo.
+    """
 
     order: str
     pay_url: str = ""
     imp_uid: str = ""
     arrived_at: datetime | None = None
     others: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    page: str = ""
 
     def arrives(self) -> None:
         """Note the first moment at which Paywitness can know of the newest change."""

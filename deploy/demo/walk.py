@@ -16,6 +16,7 @@ import httpx
 
 from .expectation import find_faults_at_the_end
 from .installation import Addresses, Installation, environment, install, write_settings
+from .letters import show_letters
 from .place import CHECKOUT, CannotGoOn, Database, Place, borrow_database, claim_place
 from .processes import Processes, tail
 from .proof import prove
@@ -63,12 +64,15 @@ async def _run(wishes: Wishes, place: Place, database: Database, stop: asyncio.E
     addresses = Addresses.choose(place, web=wishes.web, simulator=wishes.simulator, shop=wishes.shop)
     environ = environment(addresses, database)
     async with Processes(place.folder / "logs", environ, keep=place.lock) as processes:
-        code = await _unless_stopped(stop, processes, _show(processes, addresses, database))
-        if code is not None and not wishes.once:
+        shown = await _unless_stopped(stop, processes, _show(processes, addresses, database))
+        if shown is None:
+            return INTERRUPTED
+        installation, rows, code = shown
+        if not wishes.once:
             write_settings(place.folder / "environment", addresses, database)
-            say_what_to_try(addresses, place.folder / "environment")
-            await _unless_stopped(stop, processes, stop.wait())
-    return INTERRUPTED if code is None else code
+            say_what_to_try(installation, rows, place.folder / "environment")
+            await _unless_stopped(stop, processes, show_letters(processes.logs / "worker.log"))
+    return code
 
 
 async def _unless_stopped(stop: asyncio.Event, processes: Processes, work: Coroutine[Any, Any, T]) -> T | None:
@@ -86,13 +90,14 @@ async def _unless_stopped(stop: asyncio.Event, processes: Processes, work: Corou
         await asyncio.gather(working, *others, return_exceptions=True)
 
 
-async def _show(processes: Processes, addresses: Addresses, database: Database) -> int:
-    """Install, walk and prove; return the exit code."""
+async def _show(processes: Processes, addresses: Addresses, database: Database) -> tuple[Installation, list[Row], int]:
+    """Install, walk and prove; return what runs, how the stories went, and the exit code."""
     began = time.monotonic()
     say(f"Starting database, web, worker, PortOne simulator and shop; logs in {processes.logs}")
     async with httpx.AsyncClient(trust_env=False, timeout=10) as http:
         installation = await install(processes, addresses, database, http)
-        say(f"Ready after {time.monotonic() - began:.1f} s. Times below: from the first arrival to the callback.\n")
+        say(f"Ready after {time.monotonic() - began:.1f} s.\n{login(installation)}\n")
+        say("Payments that walk through; times are from the first arrival to the callback.")
         rows = await walk(installation.stage)
         faults = await check_the_whole(installation.stage, rows)
     faults += await asyncio.to_thread(prove_secrecy, processes, installation, database, rows)
@@ -102,7 +107,7 @@ async def _show(processes: Processes, addresses: Addresses, database: Database) 
     if code:
         logs = "\n".join(tail(child.log) for child in processes.children if child.name in ("web", "worker"))
         print(f"The demo failed: see the lines marked WRONG.\n{logs}", file=sys.stderr)
-    return code
+    return installation, rows, code
 
 
 def exit_code(rows: Sequence[Row], faults: Sequence[str]) -> int:
@@ -168,16 +173,28 @@ def prove_secrecy(processes: Processes, installation: Installation, database: Da
     return proof.faults
 
 
-def say_what_to_try(addresses: Addresses, settings: Path) -> None:
+def login(installation: Installation) -> str:
+    """Return where the dashboard is and who may sign in, for this run only."""
+    member = installation.member
+    return f"Dashboard: {installation.addresses.web}/dashboard/  sign in as {member['email']}  {member['password']}"
+
+
+def say_what_to_try(installation: Installation, rows: Sequence[Row], settings: Path) -> None:
+    addresses = installation.addresses
+    place = f"{addresses.web}/dashboard/{installation.facts['merchant']}"
     say(
         f"""
+{login(installation)}
+  {place}/live/payments  the payments above
+  {place}/test/start  a first test payment, made from the page: order, payment window, told
 Try it by hand:
   {addresses.shop}/  the shop: buy something, pay in the simulated window, come back
+  {rows[0].scene.page}  the customer's page of story 1; each payment ends on one
   {addresses.simulator}/  PortOne's desk: deposit, cancel, fail, send a webhook again
   {addresses.shop}/received  every callback as the shop wrote it down
   {addresses.web_metrics}/metrics and {addresses.worker_metrics}/metrics  what Prometheus would read
 An operator's commands, in another shell:
   . {settings.relative_to(CHECKOUT)}
   .venv/bin/python manage.py endpoint list    also explain ID, replay --undelivered-since 1h --dry-run, doctor
-Ctrl-C ends it."""
+Letters to people are printed here. Ctrl-C ends it."""
     )

@@ -8,7 +8,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -22,6 +22,7 @@ ID: Final = "webhook-id"
 TIMESTAMP: Final = "webhook-timestamp"
 SIGNATURE: Final = "webhook-signature"
 LONGEST: Final = 4096
+BOM: Final = b"\xef\xbb\xbf"
 AROUND: Final = 12  # bytes shown before and after a difference
 VERSION: Final = "v1,"
 SECONDS: Final = re.compile(r"[0-9]{1,11}")
@@ -43,23 +44,32 @@ class Fault(StrEnum):
     """What is wrong with a part, or what remains unknown of it."""
 
     MISSING = "missing"
+    RENAMED = "renamed"  # it came under a name that a proxy gave it
     TWICE = "twice"
     NOT_OURS = "not_ours"  # an id that we do not make
     EVENT_UNKNOWN = "event_unknown"
+    EVENT_OF_OTHER_MODE = "event_of_other_mode"
     MILLISECONDS = "milliseconds"
     NO_NUMBER = "no_number"
     TOO_OLD = "too_old"
     IN_FUTURE = "in_future"
     NEVER_SENT = "never_sent"  # this event never went out at that second
     NO_VERSION = "no_version"
+    JOINED = "joined"  # several signatures, joined by commas in place of spaces
     URL_SAFE = "url_safe"  # - and _ in place of + and /
     PLUS_LOST = "plus_lost"  # read as a form: + became a space
     NOT_BASE64 = "not_base64"
     WRONG_LENGTH = "wrong_length"
     NO_SECRET_FITS = "no_secret_fits"
     NO_SECRETS = "no_secrets"
+    OF_OTHER_MODE = "of_other_mode"  # a secret of test mode signed, and this is live mode; or the reverse
+    RETIRED = "retired"
     EMPTY = "empty"
+    BOM = "bom"
     NEWLINE = "newline"  # something blank was added at an end
+    ESCAPED = "escaped"  # the same text, with \\u in place of Korean letters or the reverse
+    QUOTED = "quoted"  # a JSON string, or what a language prints, in place of the bytes themselves
+    MISREAD = "misread"  # the bytes were read in another alphabet
     REWRITTEN = "rewritten"  # the same JSON in other bytes
     CHANGED = "changed"
     CUT = "cut"
@@ -68,18 +78,20 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A live signing secret and the name by which people know it."""
+    """A signing secret and the name by which people know it; `fault` says why it signs nothing here (any more)."""
 
     name: str
     secret: SigningSecret = field(repr=False)
+    fault: Fault | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What we keep of an event: its bytes, and the seconds at which it went out."""
+    """What we keep of an event: its bytes, the seconds at which it went out, and whether the other mode sent it."""
 
     body: bytes = field(repr=False)
     seconds: frozenset[int] = frozenset()
+    of_other_mode: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,34 +127,6 @@ class Diagnosis:
         return next(finding for finding in self.findings if finding.part == part)
 
 
-def read_headers(text: str) -> dict[str, list[str]]:
-    """Read pasted headers: lines, `curl -H` arguments, a JSON object, or names as CGI writes them."""
-    headers: dict[str, list[str]] = {}
-    for name, value in _pairs(text):
-        plain = name.strip().strip("'\"").lower().replace("_", "-").removeprefix("http-")
-        headers.setdefault(plain, []).append(value.strip())
-    return headers
-
-
-def _pairs(text: str) -> Iterable[tuple[str, str]]:
-    try:
-        given = json.loads(text)
-    except (ValueError, RecursionError):
-        given = None
-    if isinstance(given, dict):
-        for name, value in given.items():
-            for one in value if isinstance(value, list) else [value]:
-                yield str(name), str(one)
-        return
-    for line in text.splitlines():
-        plain = line.strip().removesuffix("\\").strip()
-        if curl := re.match(r"(?:-H|--header)[ =]?", plain):
-            plain = plain[curl.end() :].strip().strip("'\"")
-        name, colon, value = plain.partition(":")
-        if colon:
-            yield name, value
-
-
 def message_id(headers: Mapping[str, Sequence[str]]) -> str | None:
     """Return the one id that the headers name, if it can be one of ours."""
     ids = headers.get(ID, ())
@@ -162,7 +146,8 @@ def diagnose(
 
     `receiver_says` is what the receiver's clock shows at this moment.
     """
-    fits = tuple(one.name for one in candidates if _fits(one, headers, body, at=at))
+    live = [one for one in candidates if one.fault is None]
+    fits = tuple(one.name for one in live if _fits(one, headers, body, at=at))
     findings = (
         _judge_id(headers, sent),
         _judge_timestamp(headers, sent, at=at),
@@ -170,7 +155,7 @@ def diagnose(
         _judge_secret(headers, body, candidates, sent, at=at),
         _judge_body(body, sent, verified=bool(fits)),
     )
-    valid = bool(fits) and verify(body, headers, secrets=[one.secret for one in candidates], at=at)
+    valid = bool(fits) and verify(body, headers, secrets=[one.secret for one in live], at=at)
     ahead = round((receiver_says - at).total_seconds()) if receiver_says else None
     return Diagnosis(valid, findings, fits, ahead)
 
@@ -188,9 +173,10 @@ def _moment_of(headers: Mapping[str, Sequence[str]]) -> datetime | None:
 def _judge_presence(part: Part, name: str, headers: Mapping[str, Sequence[str]]) -> Finding | None:
     values = headers.get(name, ())
     if not values or not values[0]:
-        return Finding(part, Check.FAIL, Fault.MISSING, header=name)
+        other = next((given for given in headers if given.endswith(f"-{name}")), "")
+        return Finding(part, Check.FAIL, Fault.RENAMED if other else Fault.MISSING, header=name, found=other[:80])
     # Several signatures may be tried, but of two ids or times nobody knows which was signed.
-    if len(values) > 1 and name != SIGNATURE:
+    if name != SIGNATURE and (len(values) > 1 or "," in values[0]):
         return Finding(part, Check.FAIL, Fault.TWICE, header=name)
     return None
 
@@ -203,6 +189,8 @@ def _judge_id(headers: Mapping[str, Sequence[str]], sent: Sent | None) -> Findin
         return Finding(Part.ID, Check.FAIL, Fault.NOT_OURS, header=ID, found=given[:80])
     if sent is None:
         return Finding(Part.ID, Check.SKIPPED, Fault.EVENT_UNKNOWN, header=ID, found=given)
+    if sent.of_other_mode:
+        return Finding(Part.ID, Check.FAIL, Fault.EVENT_OF_OTHER_MODE, header=ID, found=given)
     return Finding(Part.ID, Check.PASS, header=ID, found=given)
 
 
@@ -217,7 +205,7 @@ def _judge_timestamp(headers: Mapping[str, Sequence[str]], sent: Sent | None, *,
         return Finding(Part.TIMESTAMP, Check.FAIL, Fault.NO_NUMBER, header=TIMESTAMP, found=given[:40])
     off = int(at.timestamp()) - int(given)
     if sent and sent.seconds and int(given) not in sent.seconds:
-        return _timed(Fault.NEVER_SENT, off, moment, Check.FAIL)
+        return _timed(Fault.NEVER_SENT, abs(off), moment, Check.FAIL)
     if off > TOLERANCE.total_seconds():
         return _timed(Fault.TOO_OLD, off, moment, Check.FAIL)
     if off < -TOLERANCE.total_seconds():
@@ -256,6 +244,8 @@ def _written_wrong(token: str) -> tuple[Fault, int] | None:
     if not token.startswith(VERSION):
         return Fault.NO_VERSION, 0
     encoded = token.removeprefix(VERSION)
+    if "," in encoded:
+        return Fault.JOINED, len(VERSION) + encoded.index(",")
     if strange := re.search(r"[^A-Za-z0-9+/=]", encoded):
         fault = Fault.URL_SAFE if strange[0] in "-_" else Fault.NOT_BASE64
         return fault, len(VERSION) + strange.start()
@@ -280,9 +270,10 @@ def _judge_secret(
     if not candidates:
         return Finding(Part.SECRET, Check.SKIPPED, Fault.NO_SECRETS)
     bodies = [body] if sent is None else [body, sent.body]
-    for one in candidates:
+    # Those that sign come first: a secret is not called foreign while one of ours fits too.
+    for one in sorted(candidates, key=lambda one: one.fault is not None):
         if any(_fits(one, headers, each, at=at) for each in bodies):
-            return Finding(Part.SECRET, Check.PASS, found=one.name)
+            return Finding(Part.SECRET, Check.FAIL if one.fault else Check.PASS, one.fault, found=one.name)
     return Finding(Part.SECRET, Check.FAIL, Fault.NO_SECRET_FITS)
 
 
@@ -307,15 +298,38 @@ def first_difference(one: bytes, other: bytes) -> int:
 
 
 def _how_changed(body: bytes, sent: bytes) -> Fault:
-    if body.removeprefix(b"\xef\xbb\xbf").strip() == sent.strip():
+    plain = body.removeprefix(BOM)
+    if plain != body and plain.strip() == sent.strip():
+        return Fault.BOM
+    if body.strip() == sent.strip():
         return Fault.NEWLINE
     if sent.startswith(body):
         return Fault.CUT
+    read, wanted = _read(plain), _read(sent)
+    if read is not None and read == wanted:
+        # The one difference that is not blank is how letters beyond ASCII are written.
+        return Fault.ESCAPED if (b"\\u" in body) != (b"\\u" in sent) else Fault.REWRITTEN
+    if (isinstance(read, str) and read.encode("utf-8", "replace") == sent) or plain.strip() in _printed(sent):
+        return Fault.QUOTED
+    return Fault.MISREAD if plain.strip() in _misread(sent) else Fault.CHANGED
+
+
+def _read(body: bytes) -> object:
     try:
-        same = json.loads(body) == json.loads(sent)
+        return json.loads(body)
     except (ValueError, RecursionError):
-        same = False
-    return Fault.REWRITTEN if same else Fault.CHANGED
+        return None
+
+
+def _printed(sent: bytes) -> tuple[bytes, ...]:
+    """Return the bytes as Python prints them, which is how logs often hold them."""
+    text = sent.decode("utf-8", "replace")
+    return repr(sent).encode(), repr(text).encode("utf-8", "replace")
+
+
+def _misread(sent: bytes) -> tuple[bytes, ...]:
+    """Return the text as it becomes when its UTF-8 is read as something else and written again."""
+    return tuple(sent.decode(alphabet, "replace").encode() for alphabet in ("latin-1", "cp1252", "cp949", "ascii"))
 
 
 def _around(body: bytes, place: int) -> str:

@@ -13,14 +13,18 @@ from urllib.parse import parse_qsl
 
 MOST: Final = 16 * 1024  # characters that are shown
 HIDDEN: Final = "•••"
-# Parts of field names, of PortOne V1's answers and of what its SDKs append to a redirect.
+# Parts of field names, of PortOne V1's answers and of what its SDKs append to a redirect; small, letters alone.
 PERSONAL: Final = (
     *("buyer", "customer", "holder", "depositor", "remitter", "tel", "phone", "mobile", "email", "addr", "postcode"),
-    *("birth", "gender", "card_number", "vbank_num", "account", "apply_num", "custom_data", "user_agent", "token"),
-    *("secret", "password", "key", "signature", "pw_order", "name_kana"),
+    *("receiver", "recipient", "sender", "birth", "gender", "cardnum", "cardno", "vbanknum", "account", "applynum"),
+    *("customdata", "useragent", "token", "secret", "password", "key", "signature", "pworder", "namekana"),
+    *("이름", "성명", "전화", "연락처", "주소", "메일", "생년"),
 )
-# Names of shops, banks and cards; and words that merely contain one of the above.
-PLAIN: Final = frozenset({"customer_uid_usage", "bank_name", "vbank_name", "card_name"})
+# Names of goods, shops, banks and cards; and words that merely contain one of the above. Any other name is a person's.
+PLAIN: Final = frozenset(
+    ("name", "bankname", "vbankname", "cardname", "pgname", "channelname", "productname", "itemname", "storename")
+)
+LONGEST_NUMBER: Final = 10**14  # above it a number is no amount and no moment
 LONG_NUMBER: Final = re.compile(r"(?<![A-Za-z0-9_])\d(?:[ -]?\d){8,}(?![A-Za-z0-9])")
 MAIL: Final = re.compile(r"[^\s@\"'<>&=]{1,64}@[^\s@\"'<>&=]{1,255}")
 KEPT_CONTROLS: Final = "\n\t"
@@ -51,19 +55,23 @@ def _mask_text(text: str) -> str:
         return json.dumps(_mask_value("", json.loads(text)), ensure_ascii=False, indent=2)
     except (ValueError, RecursionError):
         pass
-    if "=" in text and not re.search(r"\s", text):
-        pairs = [(name, _mask_value(name, value)) for name, value in parse_qsl(text, keep_blank_values=True)]
-        return "\n".join(f"{name} = {value}" for name, value in pairs)
+    if "=" in text and "\n" not in text.strip():
+        pairs = [(name, _mask_value(name, value)) for name, value in parse_qsl(text.strip(), keep_blank_values=True)]
+        return "\n".join(f"{_mask_words(name)} = {value}" for name, value in pairs)
     return _mask_words(text)
 
 
-def _mask_value(name: str, value: Any) -> Any:
+def _mask_value(name: str, value: Any, *, whose: bool = False) -> Any:
+    """Mask what a field holds; all of it, however deep, where the field itself is a person's (`whose`)."""
+    whose = whose or is_personal(name)
     match value:
         case dict():
-            return {key: _mask_value(key, part) for key, part in value.items()}
+            return {_mask_words(key): _mask_value(key, part, whose=whose) for key, part in value.items()}
         case list():
-            return [_mask_value(name, part) for part in value]
-        case str() | int() | float() if value not in ("", 0) and not isinstance(value, bool) and is_personal(name):
+            return [_mask_value(name, part, whose=whose) for part in value]
+        case str() | int() | float() if value not in ("", 0) and not isinstance(value, bool) and whose:
+            return _mask_one(str(value))
+        case int() if abs(value) >= LONGEST_NUMBER:
             return _mask_one(str(value))
         case str():
             return value if _names_a_row(name) else _mask_words(value)
@@ -72,8 +80,10 @@ def _mask_value(name: str, value: Any) -> Any:
 
 def is_personal(name: str) -> bool:
     """Say whether a field of this name may tell of a person, or open something."""
-    lower = name.lower()
-    return lower not in PLAIN and any(part in lower for part in PERSONAL)
+    letters = re.sub(r"[\W_]", "", name.lower())  # buyer_name, buyerName and buyer-name are one
+    if letters in PLAIN:
+        return False
+    return letters.endswith("name") or any(part in letters for part in PERSONAL)
 
 
 def _names_a_row(name: str) -> bool:

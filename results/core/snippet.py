@@ -24,12 +24,15 @@ class Window:
     order: str = "order-1042"
     amount: int = 64900
     name: str = "소금빵 한 상자"
+    pg: str = ""  # company and merchant id, of a channel that has no key
+    confirm_url: str = ""
 
 
 def write_snippet(window: Window) -> str:
     """Return HTML for the shop's page. Every value is a JavaScript string that ends neither itself nor the script."""
-    settings = {
-        "channelKey": window.channel_key or CHANNEL,
+    by_pg = window.pg and not window.channel_key
+    channel = {"pg": window.pg} if by_pg else {"channelKey": window.channel_key or CHANNEL}
+    settings = channel | {
         "pay_method": "card",
         "merchant_uid": window.order,
         "name": window.name,
@@ -38,6 +41,8 @@ def write_snippet(window: Window) -> str:
         "notice_url": window.notice_url,
     }
     lines = "".join(f"    {name}: {_literal(value)},\n" for name, value in settings.items())
+    if window.confirm_url:
+        lines += f"    // confirm_url: {_literal(window.confirm_url)},\n"
     return (
         f'<script src="{SDK}"></script>\n'
         "<script>\n"

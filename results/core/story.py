@@ -127,6 +127,7 @@ class DeliveryPart:
     next_at: datetime | None
     held: str
     attempts: tuple[AttemptPart, ...]
+    endpoint_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,11 +117,6 @@ class Payment(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["mode", "-first_seen_at", "-id"], name="payment_newest_first"),
-            models.Index(
-                fields=["mode", "-first_seen_at", "-id"],
-                name="payment_in_review",
-                condition=models.Q(status=PaymentStatus.REVIEW.value),
-            ),
             models.Index(fields=["unheard_since"], name="payment_unheard", condition=~models.Q(unheard_since=None)),
             models.Index(
                 fields=["mode", "paid_iso"],
@@ -132,7 +127,11 @@ class Payment(models.Model):
             models.Index(
                 fields=["mode", "observed_at"], name="payment_refunded", condition=~models.Q(most_cancelled="0")
             ),
-            models.Index(fields=["mode", "status"], name="payment_unsettled", condition=models.Q(status__in=UNSETTLED)),
+            models.Index(
+                fields=["mode", "status", "-first_seen_at", "-id"],
+                name="payment_unsettled",
+                condition=models.Q(status__in=UNSETTLED),
+            ),
         ]
 
     def __str__(self) -> str:

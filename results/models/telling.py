@@ -16,7 +16,8 @@ class Event(models.Model):
 
     id = id_field()
     mode = mode_field()
-    order = models.ForeignKey(Order, on_delete=models.CASCADE, null=True, related_name="events")
+    # Found by the constraint's index, which begins with it.
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, null=True, related_name="events", db_index=False)
     payment = models.ForeignKey(Payment, on_delete=models.CASCADE, null=True, related_name="events")
     sequence = models.IntegerField(null=True)
     type = models.CharField(max_length=48)
@@ -50,7 +51,8 @@ class Delivery(models.Model):
     """
 
     id = id_field()
-    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="deliveries")
+    # Found by the constraint's index, which begins with it.
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="deliveries", db_index=False)
     endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="deliveries")
     created_at = models.DateTimeField()
     began_at = models.DateTimeField(null=True, help_text="when this round began; null: when it was made")

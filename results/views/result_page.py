@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, cast
@@ -38,6 +38,7 @@ CSP: Final = (
 )
 LANGUAGES: Final[dict[str, str]] = {"ko": "한국어", "en": "English"}
 REFRESH_SECONDS: Final = 3  # for browsers without scripts
+FORWARD_SECONDS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Shown:
     page: Page
     payment: Payment | None
     waited_long: bool = False
+    stays: bool = False  # the customer asked not to be sent back
 
 
 def see_page(route: Route, page: UUID) -> HttpResponse:
@@ -66,7 +68,7 @@ def could_not_record(request: HttpRequest, route: Route) -> HttpResponse:
 def result_page(request: HttpRequest, opaque: str) -> HttpResponse:
     """Show what is known of a landing's payment now."""
     at = datetime.now(UTC)
-    shown = look_up(opaque, at=at)
+    shown = replace(look_up(opaque, at=at), stays="stay" in request.GET)
     status = 410 if shown.page.state == PageState.ENDED else 200
     return draw(request, shown, at=at, opaque=opaque, status=status)
 
@@ -239,6 +241,8 @@ def context_of(shown: Shown, *, opaque: str, language: Language, at: datetime) -
     account, urls = page.virtual_account, route.return_urls
     deadline = account.expires_at if account else None
     asking = page.state == PageState.CONFIRMING and not shown.waited_long
+    # Only from what is paid: whoever has to read something, or to act, goes back by a click.
+    forwards = route.forwards and page.state == PageState.PAID and opaque and urls
     return {
         "state": page.state.value,
         "merchant_name": route.brand_name or route.name,
@@ -254,9 +258,10 @@ def context_of(shown: Shown, *, opaque: str, language: Language, at: datetime) -
         "waited_long": shown.waited_long,
         "refresh_seconds": REFRESH_SECONDS if asking and opaque else None,
         "switch_to": other_language(language) if opaque and route.language not in LANGUAGES else None,
-        "page_address": f"/r/{opaque}" if opaque else None,
         "status_address": f"/r/{opaque}/status" if opaque else None,
         "return_address": (f"/r/{opaque}/return" if opaque else urls[0]) if urls else None,
+        "forward_seconds": FORWARD_SECONDS if forwards and not shown.stays else None,
+        "is_kept": bool(forwards),
         "return_host": urlsplit(return_url_of(shown)).hostname if urls else None,
     }
 

@@ -119,6 +119,9 @@ class MerchantMode(models.Model):
         default=False, db_default=False, help_text="read back what the shop announced to PortOne itself"
     )
     return_urls = ArrayField(models.TextField(), default=list, blank=True)
+    forwards = models.BooleanField(
+        default=False, db_default=False, help_text="send customers back by themselves once their payment is confirmed"
+    )
     origins = ArrayField(models.TextField(), default=list, blank=True)
 
     class Meta:

@@ -1,5 +1,6 @@
 """The people who may open a merchant's dashboard."""
 
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -18,6 +19,10 @@ class UserManager(BaseUserManager["User"]):
         user.save(using=self._db)
         return user
 
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """Make a staff person, as `manage.py createsuperuser` asks."""
+        return self.create_user(email, password, **{"created_at": datetime.now(UTC)} | fields, is_superuser=True)
+
 
 class User(AbstractBaseUser, PermissionsMixin):
     """A person, known by an e-mail address."""
@@ -33,6 +38,11 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email
+
+    @property
+    def is_staff(self) -> bool:
+        """Say whether this person runs the installation; there is one kind of staff."""
+        return bool(self.is_superuser)
 
 
 class Membership(models.Model):

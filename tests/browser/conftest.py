@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -41,3 +42,10 @@ def phone(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 390, "height": 844}, locale="ko-KR")
     yield context.new_page()
     context.close()
+
+
+@pytest.fixture
+def run_worker(run_worker: Callable[..., None]) -> Iterator[Callable[..., None]]:
+    """Let the worker run in a thread of its own: in the test's, Playwright's loop is running."""
+    with ThreadPoolExecutor(1) as thread:
+        yield lambda *words, **named: thread.submit(run_worker, *words, **named).result()

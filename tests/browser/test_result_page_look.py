@@ -4,9 +4,10 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Literal
 from uuid import UUID
 
 import pytest
@@ -25,6 +26,7 @@ from results.models import Order, Payment
 from results.views.result_page import CSP, Shown, choose_language, context_of, could_not_record
 from tenants.encryption import Vault, new_data_key
 from tenants.routing import Route
+from tests.browser.dashboard.conftest import JUDGE, axe
 
 AT = datetime(2026, 11, 22, 5, 12, tzinfo=UTC)
 BAKERY = UUID("01890000-0000-7000-8000-00000000ba8e")
@@ -49,7 +51,9 @@ DISCLOSED = {
 }
 
 
-def bakerys(state: PageState, *, live: bool = True, language: str = "") -> Shown:
+def bakerys(
+    state: PageState, *, live: bool = True, language: str = "", forwards: bool = False, stays: bool = False
+) -> Shown:
     """Return the bakery's page in a state, with all that it may disclose."""
     route = Route(
         merchant_id=BAKERY,
@@ -60,9 +64,10 @@ def bakerys(state: PageState, *, live: bool = True, language: str = "") -> Shown
         name="브레드 베이커리",
         language=language,
         return_urls=("https://shop.bakery.example/orders/complete",),
+        forwards=forwards,
     )
     payment = Payment(order=Order(merchant_uid="order-20261122-000000000000000000001042"))
-    return Shown(route, DISCLOSED.get(state, Page(state)), payment)
+    return Shown(route, DISCLOSED.get(state, Page(state)), payment, stays=stays)
 
 
 @dataclass
@@ -71,11 +76,12 @@ class Shop:
 
     state: PageState = PageState.PAID
     live: bool = True
+    forwards: bool = False
     asked: list[str | None] = field(default_factory=list)
     address: str = ""
 
-    def page(self, language: Language) -> str:
-        shown = bakerys(self.state, live=self.live)
+    def page(self, language: Language, *, stays: bool = False) -> str:
+        shown = bakerys(self.state, live=self.live, forwards=self.forwards, stays=stays)
         with translation.override(language):
             context = context_of(shown, opaque=OPAQUE, language=language, at=AT)
             return render_to_string("results/result_page.html", context)
@@ -85,7 +91,10 @@ class Shop:
         if path == f"/r/{OPAQUE}/status":
             return self.status(handler.headers["If-None-Match"])
         if path == f"/r/{OPAQUE}":
-            return 200, "text/html; charset=utf-8", self.page("en" if query == "lang=en" else "ko").encode()
+            page = self.page("en" if "lang=en" in query else "ko", stays="stay" in query)
+            return 200, "text/html; charset=utf-8", page.encode()
+        if path == f"/r/{OPAQUE}/return":
+            return 200, "text/html; charset=utf-8", b"<!doctype html><title>shop</title><p>shop"
         file = Path(settings.STATICFILES_DIRS[0]) / path.removeprefix("/static/")
         return (200, TYPES[file.suffix], file.read_bytes()) if file.is_file() else (404, "text/plain", b"")
 
@@ -158,6 +167,21 @@ def test_every_state_fits_a_small_phone(phone: Tab, shop: Shop, state: PageState
     expect(phone.locator(".host")).to_have_text("shop.bakery.example")
     expect(phone.locator(".band")).to_be_visible()
     assert complaints == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_state_is_fit_for_everyone(browser: Browser, shop: Shop, theme: Literal["light", "dark"]) -> None:
+    """axe-core finds nothing serious in any state, in either theme."""
+    context = browser.new_context(color_scheme=theme, locale="ko-KR", viewport={"width": 360, "height": 740})
+    tab, faults = context.new_page(), {}
+
+    for shop.state in PageState:
+        tab.goto(shop.address)
+        tab.evaluate(axe())
+        faults[shop.state] = tab.evaluate(JUDGE)
+
+    assert {state: found for state, found in faults.items() if found} == {}
+    context.close()
 
 
 def test_every_state_is_said_in_korean_and_in_english(shop: Shop) -> None:
@@ -348,6 +372,83 @@ def test_without_scripts_only_a_confirming_page_refreshes(
 
     assert tab.locator("meta[http-equiv=refresh][content='3']").count() == refreshes
     context.close()
+
+
+def test_a_customer_goes_back_by_themselves_if_the_shop_chose_so(phone: Tab, shop: Shop) -> None:
+    """Three seconds after a confirmed payment is shown the customer is sent back; whoever returns may read on."""
+    shop.forwards = True
+    phone.clock.install(time=AT)
+    phone.goto(shop.address)
+    phone.clock.pause_at(AT + timedelta(seconds=1))
+
+    expect(phone.locator("[data-leaves]")).to_contain_text("3초 뒤 상점으로 돌아갑니다")
+    phone.clock.run_for(1_900)
+    expect(phone).to_have_url(shop.address)
+    with phone.expect_navigation(url="**/return"):
+        phone.clock.run_for(1_000)
+    phone.go_back()
+
+    expect(phone.locator("[data-leaves]")).to_be_hidden()
+    phone.clock.run_for(10_000)
+    expect(phone).to_have_url(shop.address)
+
+
+def test_whoever_wants_to_stay_stays(phone: Tab, shop: Shop) -> None:
+    """One click keeps the page, in the language that it has."""
+    shop.forwards = True
+    phone.clock.install(time=AT)
+    phone.goto(f"{shop.address}?lang=en")
+
+    phone.get_by_role("link", name="Stay here").click()
+
+    expect(phone.locator("[data-leaves]")).to_have_count(0)
+    expect(phone.locator("h1")).to_have_text("Your payment is confirmed")
+    phone.clock.run_for(10_000)
+    expect(phone.locator("h1")).to_be_visible()
+
+
+def test_a_hidden_page_sends_nobody_back(phone: Tab, shop: Shop) -> None:
+    """A page in the background waits until it is looked at."""
+    shop.forwards = True
+    phone.clock.install(time=AT)
+    phone.goto(shop.address)
+
+    turn(phone, hidden=True)
+    phone.clock.run_for(10_000)
+    expect(phone).to_have_url(shop.address)
+
+    with phone.expect_navigation(url="**/return"):
+        turn(phone, hidden=False)
+
+
+def test_without_scripts_a_customer_goes_back_too(browser: Browser, shop: Shop) -> None:
+    """Without scripts the page itself says where the browser goes after three seconds."""
+    shop.forwards = True
+    context = browser.new_context(java_script_enabled=False)
+    tab = context.new_page()
+
+    tab.goto(shop.address)
+
+    leaving = tab.locator("meta[http-equiv=refresh]")
+    expect(leaving).to_have_attribute("content", f"3;url=/r/{OPAQUE}/return")
+    tab.wait_for_url("**/return", timeout=10_000)
+    context.close()
+
+
+@pytest.mark.parametrize("state", [state for state in PageState if state != PageState.PAID])
+def test_nobody_is_sent_away_who_has_to_read(shop: Shop, state: PageState) -> None:
+    """Only a confirmed payment sends customers back: an account number or a refusal is read first."""
+    shop.state, shop.forwards = state, True
+
+    page = shop.page("ko")
+
+    assert "data-leaves" not in page
+    assert "/return" not in page.partition("</head>")[0]
+
+
+def test_nobody_is_sent_away_unless_the_shop_chose_so(shop: Shop) -> None:
+    """Without the merchant's choice a customer goes back by a click."""
+    assert "data-leaves" not in shop.page("ko")
 
 
 def test_without_scripts_no_button_is_dead(browser: Browser, shop: Shop) -> None:

@@ -1,7 +1,6 @@
 """The diagnosis of a callback that was not believed, judged by the standardwebhooks library."""
 
 import json
-import re
 import string
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -12,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from results.core.diagnosis import Candidate, Diagnosis, Fault, Part, Sent, diagnose, first_difference, read_headers
+from results.core.diagnosis import Candidate, Diagnosis, Fault, Part, Sent, diagnose, first_difference
+from results.core.held_secret import Held, judge_held
 from results.core.ids import encode
+from results.core.pasted import read_pasted
 from results.core.signing import SigningSecret, sign
 from results.core.words import Check
 
@@ -142,7 +143,7 @@ def test_before_the_first_difference_all_is_the_same(one: bytes, other: bytes) -
 @given(st.text(max_size=300), st.binary(max_size=100))
 def test_nothing_that_is_pasted_raises(text: str, body: bytes) -> None:
     """Whatever is pasted is judged, and never believed."""
-    headers = read_headers(text) | read_headers(f"webhook-id: {text}\nwebhook-timestamp: {text}")
+    headers = read_pasted(text).headers | read_pasted(f"webhook-id: {text}\nwebhook-timestamp: {text}").headers
 
     assert not judge(headers, body, sent=Sent(BODY)).valid
 
@@ -163,11 +164,13 @@ def test_a_missing_header_is_named(missing: list[str]) -> None:
     ("header", "change", "fault"),
     [
         ("webhook-id", lambda text: "msg_1", Fault.NOT_OURS),
+        ("webhook-id", lambda text: f"{text}, {text}", Fault.TWICE),
         ("webhook-timestamp", lambda text: text + "000", Fault.MILLISECONDS),
         ("webhook-timestamp", lambda text: "2026-11-21T05:12:00Z", Fault.NO_NUMBER),
         ("webhook-signature", lambda text: text.removeprefix("v1,"), Fault.NO_VERSION),
         ("webhook-signature", lambda text: "v1," + "-" + text[4:], Fault.URL_SAFE),
         ("webhook-signature", lambda text: text[:-2], Fault.NOT_BASE64),
+        ("webhook-signature", lambda text: f"{text},{text}", Fault.JOINED),
         ("webhook-signature", lambda text: "v1,AAAA", Fault.WRONG_LENGTH),
         ("webhook-signature", lambda text: "v1,!" + text[4:], Fault.NOT_BASE64),
     ],
@@ -197,8 +200,14 @@ def test_a_plus_that_became_a_space_is_noticed() -> None:
     ("body", "fault"),
     [
         (BODY + b"\n", Fault.NEWLINE),
-        (b"\xef\xbb\xbf" + BODY, Fault.NEWLINE),
-        (json.dumps(json.loads(BODY)).encode(), Fault.REWRITTEN),
+        (BODY + b"\r\n", Fault.NEWLINE),
+        (b"\xef\xbb\xbf" + BODY, Fault.BOM),
+        (json.dumps(json.loads(BODY), ensure_ascii=False).encode(), Fault.REWRITTEN),
+        (json.dumps(json.loads(BODY), separators=(",", ":")).encode(), Fault.ESCAPED),
+        (json.dumps(BODY.decode()).encode(), Fault.QUOTED),
+        (repr(BODY).encode(), Fault.QUOTED),
+        (BODY.decode("latin-1").encode(), Fault.MISREAD),
+        (BODY.decode("ascii", "replace").encode(), Fault.MISREAD),
         (BODY[:-5], Fault.CUT),
         (BODY.replace(b"ping", b"pong"), Fault.CHANGED),
         (b"", Fault.EMPTY),
@@ -244,19 +253,50 @@ def test_the_receivers_clock_is_compared_with_ours() -> None:
     assert judge(signed(at=at), at=at).ahead is None
 
 
+def test_a_header_that_a_proxy_renamed_is_found() -> None:
+    """A header under another name is not just missing: where it went is named."""
+    headers = signed()
+    headers["x-original-webhook-id"] = headers.pop("webhook-id")
+
+    finding = judge(headers).of(Part.ID)
+
+    assert (finding.fault, finding.found) == (Fault.RENAMED, "x-original-webhook-id")
+
+
+@pytest.mark.parametrize("fault", [Fault.OF_OTHER_MODE, Fault.RETIRED])
+def test_a_secret_that_does_not_sign_here_is_named_and_believed_nowhere(fault: Fault) -> None:
+    """What the other mode's secret or a retired one signed is told so, and is not valid."""
+    others = (*OURS, Candidate("other", FOREIGN, fault))
+
+    found = diagnose(signed(secret=FOREIGN), BODY, candidates=others, sent=Sent(BODY), at=now())
+
+    assert (found.of(Part.SECRET).fault, found.signed_with, found.valid) == (fault, "other", False)
+
+
+def test_an_event_of_the_other_mode_is_told() -> None:
+    """A test callback at the live server is not just unknown."""
+    assert judge(signed(), sent=Sent(BODY, of_other_mode=True)).of(Part.ID).fault == Fault.EVENT_OF_OTHER_MODE
+
+
 @pytest.mark.parametrize(
-    "text",
+    ("text", "held"),
     [
-        "Webhook-Id: {id}\nWEBHOOK-TIMESTAMP:{timestamp}\nwebhook-signature:  {signature}  ",
-        "-H 'webhook-id: {id}' \\\n  -H \"webhook-timestamp: {timestamp}\" \\\n"
-        "--header 'webhook-signature: {signature}'",
-        "HTTP_WEBHOOK_ID: {id}\nHTTP_WEBHOOK_TIMESTAMP: {timestamp}\nHTTP_WEBHOOK_SIGNATURE: {signature}",
-        '{{"webhook-id": "{id}", "webhook-timestamp": "{timestamp}", "webhook-signature": ["{signature}"]}}',
+        (SECRET.to_text(), Held.RIGHT),
+        (SECRET.to_text().removeprefix("whsec_"), Held.RIGHT),
+        (f'"{SECRET.to_text()}"\n', Held.BLANK),
+        (OLD.to_text(), Held.RETIRED),
+        (SigningSecret(b"4" * 32).to_text(), Held.OF_OTHER_MODE),
+        (FOREIGN.to_text(), Held.FOREIGN),
+        ("my secret", Held.ILLEGIBLE),
+        ("", Held.ILLEGIBLE),
     ],
 )
-def test_headers_are_read_however_they_are_pasted(text: str) -> None:
-    """Lines, curl's arguments, CGI's names and JSON are the same headers."""
-    right = signed()
-    plain = {re.sub("webhook-", "", name): values[0] for name, values in right.items()}
+def test_the_secret_that_a_server_holds_is_told_apart(text: str, held: Held) -> None:
+    """Right, right but quoted, the other mode's, a retired one, nobody's, or no secret at all."""
+    known = (
+        Candidate("new", SECRET),
+        Candidate("old", OLD, Fault.RETIRED),
+        Candidate("test", SigningSecret(b"4" * 32), Fault.OF_OTHER_MODE),
+    )
 
-    assert read_headers(text.format(**plain)) == right
+    assert judge_held(text, known)[0] == held

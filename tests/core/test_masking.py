@@ -73,3 +73,24 @@ def test_a_long_text_is_cut() -> None:
     assert len(shown) == MOST + 2
     assert shown.endswith("\n…")
     assert mask(b"[" * 20_000)  # so deep that no reader follows
+
+
+@pytest.mark.parametrize("name", ["buyerName", "buyer-name", "receiver_name", "cardNumber", "이름", "VBANK_HOLDER"])
+def test_names_are_known_however_they_are_written(name: str) -> None:
+    """Each way to write a field's name is one; what stands below a person's field is the person's, too."""
+    shown = json.loads(mask(json.dumps({name: "secret-1", "buyer": {"nick": ["secret-2"]}, "name": "cake"}).encode()))
+
+    assert "secret" not in str(shown)
+    assert shown["name"] == "cake"
+
+
+def test_numbers_that_are_too_long_for_amounts_are_masked() -> None:
+    """A card's number that came as a number is masked under whatever name; an amount of a trillion stays."""
+    shown = json.loads(mask(b'{"no": 4000001234560002, "amount": 1234567890123}'))
+
+    assert shown == {"no": f"{HIDDEN}02", "amount": 1234567890123}
+
+
+def test_a_query_with_spaces_is_a_query() -> None:
+    """A query that was decoded on its way is masked by its names all the same."""
+    assert mask("imp_uid=imp_1&buyer_name=김 빵&error_msg=no".encode()).splitlines()[1] == f"buyer_name = {HIDDEN}"

@@ -29,10 +29,23 @@ def test_what_is_not_known_is_left_to_be_filled_in() -> None:
     assert "channel-key-…" in text
 
 
+def test_a_channel_without_a_key_is_named_by_its_company() -> None:
+    """Channels of an older contract have no key: company and merchant id stand in its place."""
+    text = write_snippet(Window(REDIRECT, NOTICE, pg="nice_v2.demo00000t"))
+
+    assert 'pg: "nice_v2.demo00000t"' in text
+    assert "channelKey" not in text
+
+
+def test_the_confirm_url_waits_in_a_comment() -> None:
+    """PortOne asks it only once it has enabled the confirm process, so it is there and not in use."""
+    assert f'// confirm_url: "{NOTICE}",' in write_snippet(Window(REDIRECT, NOTICE, confirm_url=NOTICE))
+
+
 @given(st.text(max_size=60))
 def test_no_value_ends_its_string_or_the_script(value: str) -> None:
     """Whatever a channel is called, it is read back as that very string."""
-    text = write_snippet(Window(REDIRECT, NOTICE, channel_key=value or "x", name=value))
+    text = write_snippet(Window(REDIRECT, NOTICE, channel_key=value or "x", name=value, confirm_url=value))
 
     assert text.count("</script>") == 2
     line = next(line for line in text.split("\n") if line.startswith("    name: "))

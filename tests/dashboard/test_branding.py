@@ -1,6 +1,8 @@
 """How a merchant shows itself to its customers: legible, small, drawn anew, and without a cookie."""
 
 import random
+import struct
+import zlib
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
@@ -90,6 +92,63 @@ def test_a_logo_is_drawn_anew(kind: str) -> None:
     image = Image.open(BytesIO(drawn))
     assert (image.format, image.size) == ("WEBP", (200, 60))
     assert len(drawn) <= KEPT_BYTES
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """Return one part of a PNG."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def test_where_a_picture_was_taken_is_nobodys_business() -> None:
+    """Place, camera and remarks that a telephone writes into a picture do not reach customers."""
+    exif = Image.Exif()
+    exif[0x010F] = "camera of the baker"
+    exif.get_ifd(0x8825)[1] = "N"
+    for kind in ("PNG", "WEBP"):
+        given = picture(kind=kind, exif=exif)
+        assert b"camera of the baker" in given
+
+        drawn = redraw(given)
+
+        assert b"camera of the baker" not in drawn
+        assert not Image.open(BytesIO(drawn)).getexif()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [b"PK\x03\x04 an archive", b"<html><script>alert(1)</script></html>", b"%PDF-1.7", b"#!/bin/sh\nexit 1\n"],
+    ids=["archive", "page", "document", "program"],
+)
+def test_a_file_that_is_two_things_becomes_one(other: bytes) -> None:
+    """Of a picture that is also something else the picture is kept; in front of it, it is no picture any more."""
+    both = picture() + other
+
+    assert other not in redraw(both)
+    with pytest.raises(BadBrand, match="no PNG or WebP"):
+        redraw(other + picture())
+
+
+@pytest.mark.parametrize("side", [2001, 60_000, 2**31 - 1])
+def test_a_picture_that_swells_is_not_unpacked(side: int) -> None:
+    """A small file that says it is enormous is refused by what it says, before anything is unpacked."""
+    head = struct.pack(">IIBBBBB", side, side, 8, 6, 0, 0, 0)
+    packed = zlib.compress(b"\0" * 4_000_000, 9)
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+    assert len(bomb) < MOST_BYTES
+
+    with pytest.raises(BadBrand):
+        redraw(bomb)
+
+
+def test_a_remark_that_swells_is_not_unpacked() -> None:
+    """Text inside a picture may be packed as well: it is not unpacked beyond what a remark may have."""
+    swelling = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(b"x" * 8_000_000, 9))
+    good = picture()
+    bomb = good[:33] + swelling + good[33:]
+    assert len(bomb) < MOST_BYTES
+
+    with pytest.raises(BadBrand, match="no PNG or WebP"):
+        redraw(bomb)
 
 
 def test_a_rich_logo_is_made_small() -> None:
@@ -197,10 +256,12 @@ def test_a_logo_is_removed(bakery: Cast, admin: Client) -> None:
     address = page(bakery, "settings_branding")
     admin.post(address, {"logo": a_file(picture())})
     name = MerchantBrand.objects.get().logo_name
+    assert 'name="remove_logo"' in text_of(admin.get(address))
 
     admin.post(address, {"remove_logo": "on"})
 
     assert MerchantBrand.objects.get().logo is None
+    assert 'name="remove_logo"' not in text_of(admin.get(address))
     assert httpx.get(f"{bakery.web}/r-assets/{name}.webp", trust_env=False).status_code == 404
 
 

@@ -11,9 +11,9 @@ from django.test.utils import CaptureQueriesContext
 from results.core.ids import encode
 from results.core.signing import sign
 from results.deliver import open_secrets
-from results.endpoints import rotate_secret
-from results.models import Endpoint, Event
-from tenants.routing import inside
+from results.endpoints import create_endpoint, rotate_secret
+from results.models import Endpoint, EndpointSecret, Event
+from tenants.routing import find_mode, inside
 from tests.conftest import Work
 from tests.dashboard.test_onboarding import Visitor, people
 from tests.factories import Cast
@@ -52,7 +52,7 @@ def received(test_bakery: Cast, run_worker: Work) -> Received:
 def judged(visitor: Visitor, pasted: dict[str, str]) -> dict[str, str]:
     """Return the mark of each part, by its title, and the page under no title."""
     page = visitor.does("debug_signature", pasted).content.decode()
-    found = re.findall(r'<span class="state[^>]*>(\w[\w ]*)</span>\s*<strong>([^<]*)</strong>', page)
+    found = re.findall(r'<span class="state[^>]*>(\w[\w ]*)</span>\s*<div>\s*<p><strong>([^<]*)</strong>', page)
     return {title: mark for mark, title in found} | {"": page}
 
 
@@ -76,7 +76,7 @@ def test_the_first_changed_byte_is_shown(people: Any, received: Received) -> Non
     found = judged(people("developer"), received.pasted(body=body))
 
     assert found["Body"] == "Wrong"
-    assert re.search(rf"tabular-nums\">{place} ", found[""])
+    assert re.search(rf'data-place="{place}"', found[""])
     assert found["Secret"] == "Right"
 
 
@@ -111,7 +111,7 @@ def test_the_clock_of_the_server_is_compared(people: Any, received: Received) ->
     fast = str(int(datetime.now(UTC).timestamp()) + 400)
     developer = people("developer")
 
-    assert re.search("is (399|400) seconds ahead of ours", judged(developer, received.pasted(clock=fast))[""])
+    assert re.search("is 6 minutes (39|40) seconds ahead of ours", judged(developer, received.pasted(clock=fast))[""])
     assert developer.does("debug_signature", received.pasted(clock="soon")).status_code == 422
 
 
@@ -124,6 +124,82 @@ def test_another_merchants_event_is_unknown(people: Any, received: Received, flo
     assert found["Message id"] == "Not judged"
     assert found["Body"] == "Not judged"
     assert "order-1" not in found[""]
+
+
+def test_a_whole_request_is_pasted_at_once(people: Any, received: Received) -> None:
+    """Headers and body may be pasted together, as a raw request."""
+    pasted = received.pasted()
+    raw = f"POST /hook HTTP/1.1\n{pasted['headers']}\n\n{pasted['body']}"
+
+    found = judged(people("developer"), {"headers": raw, "body": "", "clock": ""})
+
+    assert (found["Secret"], found["Body"]) == ("Right", "Right")
+
+
+def test_a_name_that_the_server_changed_is_told(people: Any, received: Received) -> None:
+    """Headers are found under CGI's names, and how a library wants them is said."""
+    pasted = received.pasted()
+    cgi = pasted["headers"].replace("webhook-id", "HTTP_WEBHOOK_ID")
+
+    found = judged(people("developer"), pasted | {"headers": cgi})
+
+    assert "Your server has it as HTTP_WEBHOOK_ID. Hand it to the library as webhook-id." in found[""]
+
+
+def test_a_test_callback_at_the_live_debugger_is_told(people: Any, received: Received) -> None:
+    """The event and the secret are those of the other mode: that is the fault, not that they are unknown."""
+    found = judged(people("developer", mode="live"), received.pasted())
+
+    assert (found["Message id"], found["Secret"]) == ("Wrong", "Wrong")
+    assert "A secret of the other mode signed this" in found[""]
+    assert "This event belongs to the other mode" in found[""]
+
+
+def test_the_secret_that_the_server_holds_is_compared(people: Any, test_bakery: Cast, received: Received) -> None:
+    """Right, of the other mode, retired or nobody's: each is told, and the secret is in no answer."""
+    developer, right = people("developer"), received.secret.to_text()
+    live = find_mode(test_bakery.merchant.id, "live")
+    assert live
+    with inside(live.schema):
+        _endpoint, other = create_endpoint(live, url="http://127.0.0.1:1/hook", actor="tests", at=datetime.now(UTC))
+
+    def told(secret: str) -> str:
+        page = judged(developer, received.pasted() | {"secret": secret})[""]
+        assert secret.strip() not in page
+        return page
+
+    assert "Your server&#x27;s secret signs this mode." in told(right)
+    assert "blanks or quotes" in told(f"'{right}'")
+    assert "has the secret of the other mode" in told(other.to_text())
+    assert "none of this shop&#x27;s" in told("whsec_" + "QUJD" * 11)
+    assert "right. What is wrong is on your server." in told("whsec_" + "QUJD" * 11)
+    assert "What is wrong is on your server." not in told(right)
+    with inside(live.schema):
+        past = datetime.now(UTC) - timedelta(days=1)
+        EndpointSecret.objects.filter(endpoint=received.endpoint.id).update(retires_at=past)
+    assert "a secret that has retired" in told(right)
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ("headers", "The headers have more than 20,000 characters"),
+        ("body", "The body has more than 20,000 characters"),
+        ("secret", "The secret has more than 200 characters"),
+        ("clock", "The clock has more than 40 characters"),
+    ],
+)
+def test_what_is_too_long_is_refused(people: Any, web: str, field: str, words: str) -> None:
+    """Nobody's callback is that long: the field is named, and the mend."""
+    answer = people("developer").does("debug_signature", {"headers": "a: b", field: "7" * 20_001})
+
+    assert answer.status_code == 422
+    assert words in answer.content.decode()
+
+
+def test_what_is_far_too_long_is_not_read(people: Any, web: str) -> None:
+    """A request of megabytes is refused before anything is judged."""
+    assert people("developer").does("debug_signature", {"headers": "a: b\n" * 1_000_000}).status_code == 400
 
 
 def test_a_viewer_does_not_debug(people: Any, web: str) -> None:

@@ -1,5 +1,6 @@
 """Home: what a day comes to, counted by hand, and who may see it."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -347,6 +348,29 @@ def test_home_without_payments_leads_to_the_first(bakery: Cast, member: Client) 
 
     assert "No payment yet" in shown.content.decode()
     assert "PortOne keys are in" in shown.content.decode()
+
+
+def test_a_quiet_day_says_so(bakery: Cast, member: Client) -> None:
+    """On a day without a payment, though there were others before, nothing looks broken: it is said in words."""
+    happens(bakery, "old", "paid", at=datetime.now(UTC) - 2 * DAY)
+
+    text = member.get(page(bakery), headers={"accept-language": "en"}).content.decode()
+
+    assert "No payment has been verified yet today." in text
+    assert "₩0" in text
+    assert "No payment yet" not in text
+
+
+def test_money_at_risk_says_its_age(bakery: Cast, member: Client) -> None:
+    """What is not told yet says for how long already, and leads to a list that holds it."""
+    happens(bakery, "a", "paid", at=datetime.now(UTC) - 5 * MINUTE)
+
+    text = member.get(page(bakery), headers={"accept-language": "en"}).content.decode()
+    there = f"{page(bakery, 'payments')}?attention=on"
+
+    assert f'href="{there}"' in text
+    assert re.search(r"oldest <time[^>]*>(<[^>]*>)*5 min", text), text[text.find("oldest") :][:200]
+    assert "order-a" in member.get(there).content.decode()
 
 
 def test_home_speaks_korean(bakery: Cast, member: Client) -> None:

@@ -130,9 +130,9 @@ def test_keys_that_portone_takes_are_sealed_and_their_channels_shown(people: Any
     ("wrong", "words"),
     [
         ({"imp_secret": "other-words"}, "PortOne refuses these keys"),
-        ({"imp_key": "not ours"}, "without spaces inside"),
-        ({"user_code": "store-1"}, "It begins with imp"),
-        ({"tier": "toolong"}, "Three characters"),
+        ({"imp_key": "not ours"}, "Copy the REST API Key anew, without spaces inside"),
+        ({"user_code": "store-1"}, "The merchant code begins with imp"),
+        ({"tier": "toolong"}, "The sub-store code has three characters"),
     ],
 )
 def test_wrong_keys_are_told_with_the_mend(people: Any, web: str, account: str, wrong: Any, words: str) -> None:
@@ -190,7 +190,8 @@ def test_the_snippet_is_filled_in(people: Any, web: str, account: str) -> None:
     assert 'channelKey: "channel-key-demo-test"' in page
     assert re.search(rf'm_redirect_url: "{web}/m/[a-z0-9_]+/complete"', page)
     assert re.search(rf'notice_url: "{web}/webhook/[a-z0-9_]+"', page)
-    assert "[결제알림(Webhook) 관리]" in page
+    assert "결제알림(Webhook) 관리" in page
+    assert re.search(rf'// confirm_url: "{web}/m/[a-z0-9_]+/confirm"', page)
 
 
 def test_a_webhook_that_comes_marks_the_step(people: Any, test_bakery: Cast) -> None:
@@ -239,7 +240,9 @@ def test_a_ping_shows_its_request_signature_and_answer(
     with inside(owner.merchant.schema_name):
         event = Event.objects.get(type="endpoint.ping")
     part = owner.opens("start_pinged", live=True, event=event.id).content.decode()
+    whole = owner.opens("start_pinged", event=event.id)["location"]
     assert "The test is being sent" in waiting
+    assert "Your server took the test" in owner.client.get(whole, headers={"Accept-Language": "en"}).content.decode()
     assert "Your server took the test" in part
     assert "HTTP 200" in part
     assert mark_of(part, "callback") == "Done"
@@ -255,7 +258,7 @@ def test_a_bad_address_is_refused_with_the_mend(people: Any, web: str) -> None:
     answer = owner.does("start_callback", {"url": "ftp://shop.example.com/hook"})
 
     assert answer.status_code == 422
-    assert "begins with https://" in answer.content.decode()
+    assert "Use https: a callback must not travel unencrypted." in answer.content.decode()
     assert "ftp://shop.example.com/hook" in answer.content.decode()
 
 
@@ -305,26 +308,60 @@ def test_a_test_payment_moves_through_the_page(people: Any, test_bakery: Cast, r
     run_worker()
 
     told = owner.opens("start_payment", live=True).content.decode()
-    assert steps_of(landed)["The customer came back"] == "Done"
-    assert steps_of(landed)["Your shop heard it"] == "Not yet"
-    states = steps_of(told)
-    assert states["Verified with PortOne"] == "Paid"
-    assert states["Your shop heard it"] == "Done"
+    assert trail_of(landed) == ["landing", "webhook"]
+    assert trail_of(told) == ["landing", "webhook", "asked", "verified", "told"]
+    assert '<span class="state state-paid" data-fresh="state">Confirmed</span>' in told
     assert "matched" in told
+    story = re.search(r'href="([^"]*/payments/pay_[^"]*)"', told)
+    assert story
+    assert owner.client.get(story[1]).status_code == 200
     assert mark_of(told, "payment") == "Done"
     assert "data-refresh" not in told
     assert mark_of(owner.page(), "payment") == "Done"
 
 
-def steps_of(part: str) -> dict[str, str]:
-    """Return how each line of a watched payment stands."""
-    found = re.findall(r"<li><span class=\"state[^>]*>([^<]*)</span> ([^·<]*)", part)
-    return {words.replace("&#x27;", "'").strip(): state for state, words in found}
+def trail_of(part: str) -> list[str]:
+    """Return which lines of a watched payment have happened."""
+    return re.findall(r'<li class="is" data-step="([a-z]+)"', part)
 
 
 def test_no_order_to_try_with_in_live_mode(people: Any, web: str) -> None:
     """In live mode it would cost real money."""
     assert people(mode="live").does("start_order").status_code == 404
+
+
+def test_whoever_arrives_in_live_mode_is_led_to_test_mode(people: Any, test_bakery: Cast, run_worker: Work) -> None:
+    """Before a payment was told in test mode nothing is open in live mode but the way there; then its own steps."""
+    owner = people(mode="live")
+    newcomer = owner.page()
+
+    owner.mode = "test"
+    owner.does("start_order")
+    order = setup_of(owner).test_order
+    imp_uid = test_bakery.opens_window(order, 1000)
+    test_bakery.portone.approve(imp_uid)
+    test_bakery.is_called_about(imp_uid, order)
+    run_worker()
+    owner.mode = "live"
+
+    assert f'class="btn btn-primary" href="/dashboard/{encode("mer", owner.merchant.id)}/test/start"' in newcomer
+    assert "<details open>" not in newcomer
+    assert mark_of(newcomer, "keys") == "Later"
+    assert mark_of(owner.page(), "payment") == "Done"
+    assert mark_of(owner.page(), "keys") == "Now"
+    assert "Begin in test mode" not in owner.page()
+
+
+def test_only_the_present_step_is_open(people: Any, web: str, account: str) -> None:
+    """What is done is folded with a check, the next one is open, later ones are folded and quiet."""
+    owner = people()
+    owner.does("start_keys", KEYS)
+
+    page = owner.page()
+
+    cards = re.findall(r'<li id="(\w+)" class="leg (\w+)">\s*<details( open)?>', page)
+    later = [(name, "later", "") for name in ("callback", "payment", "live")]
+    assert cards == [("keys", "done", ""), ("urls", "now", " open"), *later]
 
 
 # Going live
@@ -441,4 +478,17 @@ def test_the_page_works_without_javascript(people: Any, web: str) -> None:
     page = owner.opens()
 
     assert not re.search(r"\son[a-z]+=|style=|<script>|javascript:", page.content.decode())
-    assert owner.opens("start_payment", "?open=payment")["location"].endswith("?open=payment#payment")
+    assert owner.opens("start_payment")["location"].endswith("?open=payment#payment")
+    assert owner.opens("start_heard")["location"].endswith("?open=urls#urls")
+
+
+def test_every_text_is_said_in_korean(people: Any, test_bakery: Cast) -> None:
+    """Nothing of the page is left in English but the words of code and of PortOne's console."""
+    owner = people()
+    owner.does("start_order")
+    page = owner.client.get(owner.address("start"), headers={"Accept-Language": "ko"}).content.decode()
+
+    main = page.split("<main", 1)[1].split("</main")[0]
+    words = re.sub(r"<(pre|code|dl)[ >].*?</\1>|<[^>]*>", " ", main, flags=re.S)
+    assert not re.findall(r"(?:[A-Za-z']+ ){4,}", words)
+    assert "첫 테스트 결제" in main

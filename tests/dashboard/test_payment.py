@@ -1,9 +1,9 @@
 """One payment: its story and its facts, a review, telling again, and what went over the wire."""
 
-import ast
-import gettext
-import re
+import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -11,16 +11,16 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from config.settings import BASE_DIR
 from deploy.demo.mischief import Fault
 from deploy.demo.simulator import DEMO_BUYER_NAME
+from results.core.figures import KST
 from results.core.ids import encode
-from results.models import Attempt, Endpoint, Event, Notification, Payment, Verification
-from tenants.models import AuditEntry
+from results.models import Attempt, Delivery, Endpoint, Event, Notification, Order, Payment, Verification
+from tenants.models import AuditEntry, Credential, Duty
 from tenants.routing import inside
-from tests.dashboard.payment_stage import Members, address, make_payment, members_of_a_story
+from tests.dashboard.payment_stage import NOON, Members, address, make_payment, members_of_a_story
 from tests.dashboard.test_payments import HOSTILE
-from tests.factories import Cast
+from tests.factories import Cast, add_endpoint
 
 Work = Callable[..., None]
 
@@ -76,6 +76,7 @@ def test_the_facts_stand_beside(bakery: Cast, members: Members, run_worker: Work
 
     for fact in ("₩64,900", "order-1", payment.imp_uid, encode("pay", payment.id), "••••0002", "https://receipt."):
         assert str(fact) in facts
+    assert 'href="https://receipt.' not in facts
     assert facts.count("check-pass") == 6
 
 
@@ -101,6 +102,20 @@ def test_a_review_says_what_differs_and_what_to_do(bakery: Cast, members: Member
     assert "₩100" in box
     assert box.count("<li>") >= 3
     assert address(bakery, "payment_review", payment=payment.id) in box
+
+
+def test_a_payment_that_came_twice_leads_to_the_other(bakery: Cast, members: Members, run_worker: Work) -> None:
+    """The box of a duplicate shows the payment that counts, so that a member can compare the two."""
+    imp_uid = bakery.opens_window("order-1")
+    first = is_paid(bakery, run_worker)
+    bakery.portone.approve(imp_uid, webhook=False)
+    bakery.is_called_about(imp_uid, "order-1")
+    run_worker(until=lambda: len(bakery.told("order-1")) == 2)
+
+    page = page_of(members(bakery.merchant), bakery, bakery.payment(imp_uid))
+
+    box = page.partition('id="review-title"')[2].partition("</section>")[0]
+    assert f'href="{address(bakery, "payment", payment=first.id)}"' in box
 
 
 @pytest.mark.parametrize(("decision", "status"), [("accepted", "paid"), ("rejected", "review")])
@@ -151,6 +166,8 @@ def test_a_developer_tells_one_event_again(bakery: Cast, members: Members, run_w
     bakery.is_called_about(imp_uid, "order-1")
     run_worker()
     payment, event = bakery.payment(imp_uid), only(bakery, Event)
+    # A try that is due within a lease may be under way, and is waited for; this one is an hour away.
+    Duty.objects.filter(merchant=bakery.merchant.id).update(due_at=datetime.now(UTC) + timedelta(hours=1))
     developer = members(bakery.merchant, "developer")
 
     answer = developer.post(address(bakery, "payment_replay", payment=payment.id, event=event.id))
@@ -162,6 +179,144 @@ def test_a_developer_tells_one_event_again(bakery: Cast, members: Members, run_w
     assert "HTTP 500" in page
     assert "HTTP 200" in page
     assert AuditEntry.objects.get(action="replay.begun").actor == "developer@bakery-payments.example"
+
+
+def test_one_endpoint_of_two_is_told_again(bakery: Cast, members: Members, run_worker: Work, do_jobs: Work) -> None:
+    """Each event can be sent again to all endpoints or to one; the others hear nothing, a stranger's is not there."""
+    first = only(bakery, Endpoint)
+    add_endpoint(bakery, f"{first.url}?to=second")
+    payment = is_paid(bakery, run_worker)
+    [second] = [one for one in bakery.rows(Endpoint) if one.id != first.id]
+    event, developer = only(bakery, Event), members(bakery.merchant, "developer")
+    there, name = address(bakery, "payment_replay", payment=payment.id, event=event.id), encode("end", second.id)
+
+    page = page_of(developer, bakery, payment)
+    answers = [developer.post(there, {"endpoint": one}) for one in (name, encode("end", event.id), "x")]
+    do_jobs()
+    run_worker()
+
+    assert f'name="endpoint" value="{name}"' in page
+    assert [answer.status_code for answer in answers] == [302, 404, 404]
+    with inside(bakery.merchant.schema_name):
+        again = Attempt.objects.filter(trigger="replay").values_list("delivery__endpoint", flat=True)
+        assert list(again) == [second.id]
+
+
+def test_a_developer_asks_portone_again(bakery: Cast, members: Members, run_worker: Work) -> None:
+    """A click makes the question due: what was cancelled without a webhook is known then, and who asked is noted."""
+    payment = is_paid(bakery, run_worker)
+    bakery.portone.cancel(payment.imp_uid, webhook=False)
+    developer = members(bakery.merchant, "developer")
+
+    answers = [developer.post(address(bakery, "payment_ask", payment=payment.id)) for _ in range(2)]
+    run_worker()
+
+    assert [answer["Location"] for answer in answers] == [address(bakery, "payment", payment=payment.id)] * 2
+    assert bakery.payment(payment.imp_uid).status == "cancelled"
+    assert len(bakery.rows(Verification)) == 2
+    assert set(AuditEntry.objects.filter(action="payment.asked").values_list("actor", flat=True)) == {
+        "developer@bakery-payments.example"
+    }
+
+
+def test_asking_with_refused_keys_says_whose_move_it_is(bakery: Cast, members: Members) -> None:
+    """While PortOne refuses the keys a question waits, and the page says so."""
+    payment = make_payment(bakery, "order-1", 1)
+    Credential.objects.filter(merchant=bakery.merchant).update(refused_at=datetime.now(UTC))
+
+    there = address(bakery, "payment_ask", payment=payment.id)
+    page = members(bakery.merchant).post(there, follow=True, headers={"accept-language": "en"}).content.decode()
+
+    assert "PortOne refuses your keys" in page
+
+
+def test_what_portone_has_no_number_for_cannot_be_asked(bakery: Cast, members: Members) -> None:
+    """A payment known from a claim only has no button, and its address is not there."""
+    payment, owner = make_payment(bakery, "order-1", 1, imp_uid=None), members(bakery.merchant)
+    there = address(bakery, "payment_ask", payment=payment.id)
+
+    assert there not in page_of(owner, bakery, payment)
+    assert owner.post(there).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "is_owed", "said"),
+    [
+        ({"paused_at": NOON}, False, "The endpoint is paused."),
+        ({"disabled_at": NOON}, False, "The endpoint is switched off."),
+        ({"opened_at": NOON, "failing_since": NOON}, False, "The endpoint keeps failing."),
+        ({}, False, "No further try is planned."),
+        ({}, True, "Next try"),
+    ],
+)
+def test_a_delivery_says_why_it_waits(
+    bakery: Cast, members: Members, run_worker: Work, endpoint: dict[str, Any], is_owed: bool, said: str
+) -> None:
+    """What is not told yet says what it waits for, one of five reasons, and never two."""
+    payment = is_paid(bakery, run_worker)
+    with inside(bakery.merchant.schema_name):
+        Endpoint.objects.update(**endpoint)
+        Delivery.objects.update(delivered_at=None, heard_at=None)
+        delivery = Delivery.objects.get()
+    if is_owed:
+        Duty.objects.create(
+            kind="redeliver",
+            merchant=bakery.merchant.id,
+            mode=bakery.mode,
+            lane=delivery.endpoint_id,
+            reference=delivery.id,
+            due_at=datetime.now(UTC) + timedelta(hours=1),
+        )
+
+    page = members(bakery.merchant).get(
+        address(bakery, "payment", payment=payment.id), headers={"accept-language": "en"}
+    )
+
+    story = page.content.decode().partition('id="story-title"')[2].partition("What comes next")[0]
+    reasons = ("is paused", "is switched off", "keeps failing", "No further try", "Next try")
+    assert said in story
+    assert len([reason for reason in reasons if reason in story]) == 1
+
+
+def test_a_later_event_waits_for_the_one_before(bakery: Cast, members: Members, run_worker: Work) -> None:
+    """News that has not been tried says which earlier event it follows."""
+    payment, first = is_paid(bakery, run_worker), only(bakery, Event)
+    with inside(bakery.merchant.schema_name):
+        Delivery.objects.update(delivered_at=None, heard_at=None)
+        words = {"mode": bakery.mode, "payment": payment, "type": "payment.cancelled", "created_at": NOON}
+        second = Event.objects.create(order_id=first.order_id, sequence=2, body=first.body, **words)
+        later = Delivery.objects.create(event=second, endpoint=Endpoint.objects.get(), created_at=NOON)
+    Duty.objects.create(
+        kind="deliver",
+        merchant=bakery.merchant.id,
+        mode=bakery.mode,
+        lane=later.endpoint_id,
+        reference=later.id,
+        due_at=datetime.now(UTC),
+    )
+
+    page = members(bakery.merchant).get(
+        address(bakery, "payment", payment=payment.id), headers={"accept-language": "en"}
+    )
+
+    assert "It waits a moment for event #1" in page.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("url", "is_link"),
+    [
+        ("https://npg.nicepay.co.kr/issue/IssueLoader.do?TID=1&type=0", True),
+        ("https://evil.example/?nicepay.co.kr", False),
+        ("http://npg.nicepay.co.kr/", False),
+    ],
+)
+def test_a_receipt_is_linked_where_we_know_the_server(bakery: Cast, members: Members, url: str, is_link: bool) -> None:
+    """A receipt opens at a payment company's own host; anything else leads nowhere."""
+    payment = make_payment(bakery, "order-1", 1, snapshot={"receipt_url": url})
+
+    page = unescape(page_of(members(bakery.merchant), bakery, payment))
+
+    assert (f'href="{url}"' in page) == is_link
 
 
 def test_an_event_that_nobody_hears_is_not_sent_again(bakery: Cast, members: Members, run_worker: Work) -> None:
@@ -187,6 +342,25 @@ def test_only_an_event_of_the_payment_is_told_again(bakery: Cast, members: Membe
     answer = members(bakery.merchant).post(address(bakery, "payment_replay", payment=other.id, event=event.id))
 
     assert (answer.status_code, payment.id != other.id) == (404, True)
+
+
+def test_many_tries_are_folded(bakery: Cast, members: Members, run_worker: Work) -> None:
+    """Of thirty tries the last five are seen at once, the others in a fold; a try of another day says its day."""
+    payment = is_paid(bakery, run_worker)
+    with inside(bakery.merchant.schema_name):
+        began, delivery = Attempt.objects.get().started_at, Delivery.objects.get()
+        Attempt.objects.bulk_create(
+            Attempt(delivery=delivery, number=2 + n, started_at=began + timedelta(days=n), duration_ms=9, body=b"")
+            for n in range(29)
+        )
+
+    page = page_of(members(bakery.merchant), bakery, payment)
+
+    before, _, fold = page.partition("이전 시도 25번")
+    assert before.count('class="attempt"') == 0
+    assert fold.count('class="attempt"') == 30
+    last = (began + timedelta(days=28)).astimezone(KST)
+    assert f"{last.month}월 {last.day}일 {last:%H:%M:%S}" in fold
 
 
 def test_an_attempt_shows_request_and_answer(bakery: Cast, members: Members, run_worker: Work) -> None:
@@ -251,6 +425,7 @@ def addresses(cast: Cast, payment: Payment) -> dict[str, str]:
     words: dict[str, dict[str, Any]] = {
         "payment": {},
         "payment_review": {},
+        "payment_ask": {},
         "payment_replay": {"event": cast.published()[0].id},
         "payment_attempt": {"attempt": cast.rows(Attempt)[0].id},
         "payment_arrival": {"row": cast.notifications()[0].id},
@@ -282,14 +457,14 @@ def test_the_other_mode_knows_nothing_of_it(bakery: Cast, members: Members, run_
         assert {owner.get(there).status_code, owner.post(there).status_code} <= {404, 405}
 
 
-@pytest.mark.parametrize(("role", "allowed"), [("viewer", ()), ("developer", ("payment_replay",))])
+@pytest.mark.parametrize(("role", "allowed"), [("viewer", ()), ("developer", ("payment_ask", "payment_replay"))])
 def test_a_role_does_what_it_may(
     bakery: Cast, members: Members, run_worker: Work, role: str, allowed: tuple[str, ...]
 ) -> None:
     """A viewer changes nothing and is offered nothing that changes; a developer tells again and no more."""
     payment, member = is_paid(bakery, run_worker, amount=100), members(bakery.merchant, role)
     said = {"decision": "accepted", "reason": "because"}
-    deeds = ("payment_review", "payment_replay", "payment_arrival", "payment_answer")
+    deeds = ("payment_review", "payment_ask", "payment_replay", "payment_arrival", "payment_answer")
 
     page = page_of(member, bakery, payment)
     refused = [name for name in deeds if member.post(addresses(bakery, payment)[name], said).status_code == 403]
@@ -305,6 +480,19 @@ def test_hostile_texts_stay_texts(bakery: Cast, members: Members, text: str) -> 
     said = {"fail_reason": text, "receipt_url": text, "pg": text, "pg_transaction_id": text, "easy_pay": text}
     payment = make_payment(bakery, text[:40], 1, snapshot=said)
     bakery.is_called_about(payment.imp_uid or "", text[:40], text[:32])
+    with inside(bakery.merchant.schema_name):
+        Order.objects.update(name=text)
+        Endpoint.objects.update(url=f"https://{text}/callback", description=text)
+        event = Event.objects.create(
+            mode=bakery.mode,
+            order=payment.order,
+            payment=payment,
+            sequence=1,
+            type=f"payment.{text}"[:48],
+            created_at=NOON,
+            body=json.dumps({"id": encode("evt", payment.id), "data": {}, "cause": text}).encode(),
+        )
+        Delivery.objects.create(event=event, endpoint=Endpoint.objects.get(), created_at=NOON)
 
     page = page_of(members(bakery.merchant), bakery, payment)
 
@@ -341,32 +529,3 @@ def test_a_payment_known_from_a_claim_has_a_page(bakery: Cast, members: Members,
     assert page.partition("<aside")[2].count("check-skipped") == 6
     assert "<script>alert" not in page
     assert "₩64,900" in page
-
-
-TAGS = re.compile(r"""\{% translate (?:"([^"]*)"|'([^']*)')|\{% blocktranslate[^%]*%\}(.*?)\{%""", re.S)
-
-
-def sentences() -> Iterator[str]:
-    """Yield every sentence that these pages may say, in English."""
-    for template in (BASE_DIR / "results/templates/dashboard/payments").glob("*.html"):
-        for one, other, whole in TAGS.findall(template.read_text()):
-            yield one or other or re.sub(r"\{\{ (\w+) \}\}", r"%(\1)s", whole)
-    for view in (BASE_DIR / "results/views/dashboard").glob("payment*.py"):
-        for node in ast.walk(ast.parse(view.read_text())):
-            if (
-                isinstance(node, ast.Call)
-                and getattr(node.func, "id", "") == "_"
-                and isinstance(node.args[0], ast.Constant)
-            ):
-                yield node.args[0].value
-
-
-def test_every_sentence_exists_in_korean() -> None:
-    """What these pages say in English they say in Korean, too, with the same places for what is filled in."""
-    catalog = gettext.translation("django", BASE_DIR / "config/locale_payments", ["ko"])._catalog  # type: ignore[attr-defined]
-    known = {name if isinstance(name, str) else name[0]: said for name, said in catalog.items()}
-
-    for sentence in sentences():
-        said = known.get(sentence, "")
-        assert said, sentence
-        assert set(re.findall(r"%\(\w+\)", said)) <= set(re.findall(r"%\(\w+\)", sentence)) | {"%(tries)"}

@@ -3,7 +3,8 @@
 import csv
 import re
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 from html import unescape
 from io import StringIO
 
@@ -15,6 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from results.core.ids import encode
 from results.models import Delivery, Endpoint, Event, Payment
 from results.views.dashboard.payment_list import ROWS, ROWS_A_TIME
+from tenants.models import AuditEntry
 from tenants.routing import inside
 from tests.dashboard.payment_stage import NOON, Members, account, address, make_payment, members_of_a_story, orders_on
 from tests.factories import Cast
@@ -27,6 +29,9 @@ HOSTILE = (
     "{{ 7*7 }}{% debug %}",
     "javascript:alert(1)",
     "</td></table><svg/onload=alert(1)>",
+    "</title></textarea><script>alert(1)</script>",
+    "<a href=javascript:alert(1)>x</a><!--",
+    "&lt;script&gt;alert(1)&#60;/script&#62;",
 )
 
 
@@ -67,14 +72,26 @@ def test_payments_stand_newest_first(bakery: Cast, viewer: Client) -> None:
     assert f'href="{address(bakery, "payment", payment=newest.id)}"' in page
 
 
+def test_what_was_cancelled_in_part_stands_below(bakery: Cast, viewer: Client) -> None:
+    """A payment of which a part went back shows that part; one that is cancelled as a whole does not repeat itself."""
+    make_payment(bakery, "part", 1, status="partially_cancelled", snapshot={"cancel_amount": Decimal(9000)})
+    make_payment(bakery, "all", 2, status="cancelled", snapshot={"cancel_amount": Decimal(64900)})
+
+    page = viewer.get(address(bakery, "payments")).content.decode()
+
+    assert "−₩9,000" in page
+    assert "−₩64,900" not in page
+
+
 def test_an_empty_shop_is_told_what_will_stand_here(bakery: Cast, viewer: Client) -> None:
     """Before the first payment the list says what it is for; a search that finds nothing offers all payments."""
     fresh = viewer.get(address(bakery, "payments")).content.decode()
     sought = viewer.get(address(bakery, "payments"), {"q": "order-9"}).content.decode()
 
     assert address(bakery, "home") in fresh
-    assert "order-9" in sought
+    assert "“order-9”" in sought
     assert f'href="{address(bakery, "payments")}"' in sought
+    assert f'href="{address(bakery, "payments").replace("/live/", "/test/")}?q=order-9"' in sought
 
 
 def test_a_payment_is_found_by_each_of_its_names(bakery: Cast, viewer: Client, run_worker: Work) -> None:
@@ -110,32 +127,46 @@ def test_the_list_is_narrowed_by_each_filter(bakery: Cast, viewer: Client) -> No
 
 
 def test_what_waits_for_a_person_needs_attention(bakery: Cast, viewer: Client) -> None:
-    """Open reviews need attention, and money of which the shop has not heard for two minutes; nothing else does."""
+    """Open reviews need attention, and money of which the shop has not heard all; nothing else does."""
     make_payment(bakery, "well", 1)
     make_payment(bakery, "open", 2, status="review")
     ended = {"decision": "rejected", "reason": "", "at": NOON.isoformat(), "accepted": []}
     make_payment(bakery, "ended", 3, status="review", resolution=ended, money_moved=False)
     make_payment(bakery, "given-up", 4)
     make_payment(bakery, "heard", 5)
-    for order in ("given-up", "heard"):
-        tell(bakery, order, is_heard=order == "heard")
+    make_payment(bakery, "waits", 6)
+    make_payment(bakery, "unpaid", 7, status="failed", money_moved=False)
+    make_payment(bakery, "heard-and-told-again", 8)
+    tell(bakery, "given-up", given_up_at=NOON)
+    tell(bakery, "heard", delivered_at=NOON, heard_at=NOON)
+    tell(bakery, "waits")
+    tell(bakery, "unpaid", given_up_at=NOON)
+    tell(bakery, "heard-and-told-again", heard_at=NOON)
 
-    assert seek(viewer, bakery, attention="on") == ["given-up", "open"]
+    assert seek(viewer, bakery, attention="on") == ["waits", "given-up", "open"]
 
 
-def tell(cast: Cast, order: str, *, is_heard: bool) -> None:
+def test_an_earlier_event_that_was_not_heard_needs_attention(bakery: Cast, viewer: Client) -> None:
+    """The shop heard the newest news of a payment, but not the one before: somebody should look."""
+    make_payment(bakery, "order-1", 1)
+    tell(bakery, "order-1", given_up_at=NOON)
+    tell(bakery, "order-1", 2, delivered_at=NOON, heard_at=NOON)
+
+    assert seek(viewer, bakery, attention="on") == ["order-1"]
+
+
+def tell(cast: Cast, order: str, number: int = 1, **ended: datetime) -> None:
     with inside(cast.merchant.schema_name):
         payment = Payment.objects.get(order__merchant_uid=order)
         event = Event.objects.create(
             mode=cast.mode,
             order=payment.order,
             payment=payment,
-            sequence=1,
+            sequence=number,
             type="payment.paid",
             created_at=NOON,
             body=b"",
         )
-        ended = {"delivered_at": NOON} if is_heard else {"given_up_at": NOON}
         Delivery.objects.create(event=event, endpoint=Endpoint.objects.get(), created_at=NOON, **ended)
         Payment.objects.filter(id=payment.id).update(told_event=event.id)
 
@@ -199,8 +230,12 @@ def test_the_next_page_keeps_the_filter(bakery: Cast, viewer: Client) -> None:
 
 @pytest.mark.parametrize("cursor", ["x", "WyJ4Il0:abc:def", "../../etc", "😀", "eyJhIjoxfQ", "a:b:c:d"])
 def test_a_cursor_that_was_changed_is_refused(bakery: Cast, viewer: Client, cursor: str) -> None:
-    """A cursor that is not one of ours is answered 400."""
-    assert viewer.get(address(bakery, "payments"), {"after": cursor}).status_code == 400
+    """A cursor that is not one of ours is answered 400, in a page and in a part, and leads back to what was sought."""
+    for headers in ({}, {"HX-Request": "true"}):
+        answer = viewer.get(address(bakery, "payments"), {"after": cursor, "q": "order-1"}, headers=headers)
+
+        assert answer.status_code == 400
+        assert f'href="{address(bakery, "payments")}?q=order-1"' in answer.content.decode()
 
 
 def test_a_cursor_is_of_one_merchant_and_mode(bakery: Cast, florist: Cast, viewer: Client, members: Members) -> None:
@@ -266,6 +301,7 @@ def test_a_file_runs_nothing(bakery: Cast, viewer: Client, start: str) -> None:
     assert row["order"] == f"'{order}"
     assert row["fail_reason"].startswith("'=")
     assert (row["amount"], row["currency"]) == ("64900", "KRW")
+    assert (row["paid_at"], row["paid_kst"]) == ("2026-11-20T03:00:01.000Z", "2026-11-20 12:00:01")
 
 
 def test_a_file_holds_what_the_search_means(bakery: Cast, florist: Cast, viewer: Client) -> None:
@@ -282,6 +318,36 @@ def test_a_file_holds_what_the_search_means(bakery: Cast, florist: Cast, viewer:
     assert len(read_file(viewer, bakery)) == 3
 
 
+def test_a_file_is_noted_with_what_was_asked_for(bakery: Cast, viewer: Client) -> None:
+    """Whoever takes payments along is in the audit log with the filter; a list that is only read is not."""
+    make_payment(bakery, "order-1", 1)
+
+    seek(viewer, bakery, status="paid")
+    answer = viewer.get(address(bakery, "payments_file"), {"status": "paid", "q": ""})
+    content = b"".join(answer.streaming_content)
+
+    [entry] = AuditEntry.objects.filter(action="payments.exported")
+    assert (entry.actor, entry.detail) == (
+        "viewer@bakery-payments.example",
+        {"mode": "live", "filter": "status=paid"},
+    )
+    assert content.startswith(b"\xef\xbb\xbfpayment,imp_uid,")
+
+
+def test_a_file_is_whole_or_not_sent(bakery: Cast, viewer: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search that means more than a file may hold is answered 422 with the way on, and never cut off."""
+    for number in range(3):
+        make_payment(bakery, f"order-{number}", number)
+
+    monkeypatch.setattr("results.views.dashboard.payment_list.LONGEST_FILE", 2)
+    refused = viewer.get(address(bakery, "payments_file"))
+    monkeypatch.setattr("results.views.dashboard.payment_list.LONGEST_FILE", 3)
+
+    assert refused.status_code == 422
+    assert address(bakery, "payments") in refused.content.decode()
+    assert len(read_file(viewer, bakery)) == 3
+
+
 def test_a_long_file_goes_batch_by_batch(bakery: Cast, viewer: Client) -> None:
     """A file that is longer than a batch misses nothing and repeats nothing; one batch costs two queries."""
     with inside(bakery.merchant.schema_name):
@@ -293,7 +359,7 @@ def test_a_long_file_goes_batch_by_batch(bakery: Cast, viewer: Client) -> None:
         rows = read_file(viewer, bakery)
 
     assert len({row["payment"] for row in rows}) == len(rows) == ROWS_A_TIME + 3
-    assert len([one for one in asked if "results_payment" in one["sql"]]) == 2
+    assert len([one for one in asked if "results_payment" in one["sql"]]) == 1 + 2  # whether it is too long; batches
 
 
 def copy_of(payment: Payment, number: int) -> Payment:

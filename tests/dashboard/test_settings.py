@@ -1,5 +1,6 @@
 """The settings: who may change what, what is asked again before a secret, and what becomes of a slip of the pen."""
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,20 +16,22 @@ from django.urls import reverse
 from results.core.headers import BadHeaders, check_headers
 from results.core.words import DEFAULT_EVENTS
 from results.deliver import open_headers, open_secrets
-from results.endpoints import create_endpoint, pause_endpoint
-from results.models import Attempt, Delivery, Endpoint, EndpointSecret
+from results.endpoints import MOST_ENDPOINTS, create_endpoint, pause_endpoint, ping
+from results.models import Attempt, Delivery, Endpoint, EndpointSecret, Setup
 from results.portone import open_access
 from results.views.dashboard.settings.events import OFFERED, patterns_of, ticked
 from results.views.dashboard.settings.wording import WITH_PARTS
 from results.views.result_page import return_key
 from tenants.fields import new_id
 from tenants.keys import rotate_key
+from tenants.mail import STEP as LETTERS
 from tenants.models import ApiKey, AuditEntry, Credential, MerchantBrand, MerchantMode, RouteKey
 from tenants.routing import find_mode, forget_everything, inside
 from tests.dashboard.settings_stage import PASSWORD, confirm, endpoint_of, member, page, text_of
 from tests.factories import Cast
 
 Work = Callable[..., None]
+CODE = {"user_code": "imp12345678"}
 HOSTILE = '<script>alert("x")</script>'
 READ = ("settings", "endpoints", "settings_addresses", "settings_policy", "settings_general", "settings_keys")
 READ += ("settings_portone", "settings_branding")
@@ -57,7 +60,7 @@ def owner(bakery: Cast) -> Iterator[Client]:
     MerchantBrand.objects.all().delete()
     bakery.merchant.refresh_from_db()
     type(bakery.merchant).objects.update(language="", keeps_arrivals=30, keeps_replies=30, keeps_attempts=90)
-    MerchantMode.objects.update(policy="open", confirm_policy="open", origins=[], prepares=False)
+    MerchantMode.objects.update(policy="open", confirm_policy="open", origins=[], prepares=False, forwards=False)
     forget_everything()
 
 
@@ -149,7 +152,7 @@ def test_a_new_endpoints_secret_is_shown_once(bakery: Cast, developer: Client) -
     shown = text_of(developer.post(page(bakery, "endpoint_new"), given))
     with inside(bakery.merchant.schema_name):
         made = Endpoint.objects.get(url=given["url"])
-        [secret] = open_secrets(made.secrets.all(), bakery.route.open_vault())
+        [secret] = open_secrets(bakery.route, {made.id}, at=datetime.now(UTC))[made.id]
         headers = open_headers(bytes(made.headers or b""), bakery.route.open_vault(), row=made.id)
     later = text_of(developer.get(page(bakery, "endpoint", made.id)))
     later += text_of(developer.get(page(bakery, "endpoint_headers", made.id)))
@@ -229,6 +232,51 @@ def test_a_slip_names_the_field_and_the_mend(bakery: Cast, developer: Client, sl
     assert given["description"][:2].replace("<", "&lt;") in text
     assert "<b>my" not in text
     assert len(bakery.rows(Endpoint)) == 1
+
+
+def test_a_mode_has_so_many_endpoints_and_no_more(bakery: Cast, developer: Client) -> None:
+    """One endpoint too many is refused on its form with what to do, and what was typed stays."""
+    with inside(bakery.merchant.schema_name):
+        for number in range(MOST_ENDPOINTS - 1):
+            url = f"https://shop{number}.example.com/"
+            create_endpoint(bakery.route, url=url, actor="tests", at=datetime.now(UTC))
+
+    answer = developer.post(page(bakery, "endpoint_new"), new_endpoint())
+
+    assert answer.status_code == 422
+    assert "There are 20 endpoints already" in text_of(answer)
+    assert "https://shop.example.com/hear" in text_of(answer)
+
+
+def test_a_test_does_not_count_as_waiting(bakery: Cast, developer: Client) -> None:
+    """What waits for a paused endpoint is what it missed; a test that was not answered yet is nothing it missed."""
+    one = endpoint_of(bakery)
+    developer.post(page(bakery, "endpoint_pause", one.id))
+    with inside(bakery.merchant.schema_name):
+        ping(bakery.route, one.id, at=datetime.now(UTC))
+
+    text = text_of(developer.get(page(bakery, "endpoint", one.id)))
+    listed = text_of(developer.get(page(bakery, "endpoints")))
+
+    assert "Resume without them" not in text
+    assert re.search(r'<td class="money"[^>]*>0</td>', listed)
+
+
+def test_another_address_is_told_to_the_owners(bakery: Cast, owner: Client) -> None:
+    """Another URL leaves hosts alone in the audit, never the path that may hold a secret, and owners get a letter."""
+    one = endpoint_of(bakery)
+    given = {"url": "https://new.example.com/s3cret", "events": ticked(one.events), "description": ""}
+
+    owner.post(page(bakery, "endpoint_change", one.id), given)
+
+    [entry] = audited("endpoint.url_changed")
+    assert entry.detail["new_host"] == "new.example.com"
+    assert "s3cret" not in str(entry.detail)
+    assert entry.actor == "owner@people.bakery.example"
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT convert_from(payload, 'UTF8') FROM public.pgqueuer WHERE entrypoint = %s", [LETTERS])
+        letters = [row[0] for row in cursor.fetchall()]
+    assert any("new.example.com" in letter for letter in letters)
 
 
 def test_a_change_keeps_what_is_not_changed(bakery: Cast, developer: Client) -> None:
@@ -366,6 +414,21 @@ def test_addresses_are_kept_in_normal_form(bakery: Cast, owner: Client) -> None:
     assert kept.origins == ["https://shop.example.com", "https://m.shop.example.com"]
     assert bakery.route.return_urls == tuple(kept.return_urls)
     assert set(audited("mode.changed")[-1].detail) == {"return_urls", "origins"}
+
+
+def test_customers_go_back_by_themselves_if_that_is_chosen(bakery: Cast, owner: Client) -> None:
+    """The choice is kept beside the return URLs, and needs one of them to lead to."""
+    address = page(bakery, "settings_addresses")
+
+    nowhere = owner.post(address, {"return_urls": "", "origins": "", "forwards": "on"})
+    kept = owner.post(address, {"return_urls": bakery.return_url, "origins": "", "forwards": "on"})
+
+    assert nowhere.status_code == 422
+    assert "Write a return URL first" in text_of(nowhere)
+    assert kept.status_code == 302
+    assert bakery.route.forwards
+    assert audited("mode.changed")[-1].detail == {"forwards": [False, True]}
+    assert "checked" in text_of(owner.get(address)).partition('name="forwards"')[2].partition(">")[0]
 
 
 def test_a_bad_line_is_named(bakery: Cast, owner: Client) -> None:
@@ -539,9 +602,9 @@ def test_portones_keys_are_tried_before_they_are_kept(bakery: Cast, owner: Clien
     before = Credential.objects.get(merchant=bakery.merchant, mode="live")
     Credential.objects.update(refused_at=datetime.now(UTC))
 
-    refused = owner.post(address, {"imp_key": "no-such-key", "imp_secret": "hush-hush"})
+    refused = owner.post(address, CODE | {"imp_key": "no-such-key", "imp_secret": "hush-hush"})
     unchanged = Credential.objects.get(id=before.id)
-    taken = owner.post(address, {"imp_key": bakery.imp_key, "imp_secret": "not-a-secret"})
+    taken = owner.post(address, CODE | {"imp_key": bakery.imp_key, "imp_secret": "not-a-secret"})
 
     assert refused.status_code == 422
     assert "PortOne refuses these keys" in text_of(refused)
@@ -552,13 +615,37 @@ def test_portones_keys_are_tried_before_they_are_kept(bakery: Cast, owner: Clien
     assert kept.refused_at is None
     assert open_access(kept, bakery.route.open_vault()).imp_key == bakery.imp_key
     assert bakery.imp_key not in text_of(owner.get(page(bakery, "settings_portone")))
+    [setup] = bakery.rows(Setup)
+    assert (setup.user_code, setup.channels_read_at is not None) == (CODE["user_code"], True)
+
+
+@pytest.mark.parametrize(
+    ("slip", "words"),
+    [
+        ({"user_code": ""}, "Copy the merchant code"),
+        ({"user_code": "store-1"}, "It begins with imp"),
+        ({"imp_key": "a b"}, "without spaces"),
+        ({"imp_secret": ""}, "Copy the REST API secret"),
+        ({"tier": "toolong"}, "three characters"),
+    ],
+)
+def test_a_key_that_cannot_be_one_is_not_tried(bakery: Cast, owner: Client, slip: dict[str, str], words: str) -> None:
+    """What is no key at all is said at its field before PortOne hears of it, and the rest stays as typed."""
+    given = CODE | {"imp_key": "typed-key", "imp_secret": "typed-secret"} | slip
+
+    answer = owner.post(page(bakery, "portone_replace"), given)
+
+    assert answer.status_code == 422
+    assert words in text_of(answer)
+    assert all(value in text_of(answer) for value in given.values())
+    assert not audited("account.connected")
 
 
 def test_a_silent_portone_changes_nothing(bakery: Cast, owner: Client, settings: Any) -> None:
     """When PortOne cannot be reached the keys stay as they were, and the form says so."""
     settings.PORTONE_V1_URL = "http://127.0.0.1:9"
 
-    answer = owner.post(page(bakery, "portone_replace"), {"imp_key": "other", "imp_secret": "hush-hush"})
+    answer = owner.post(page(bakery, "portone_replace"), CODE | {"imp_key": "other", "imp_secret": "hush-hush"})
 
     assert answer.status_code == 422
     assert "PortOne does not answer just now" in text_of(answer)

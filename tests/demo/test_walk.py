@@ -77,6 +77,9 @@ def test_every_story_ends_in_a_verified_callback(cluster: str) -> None:
     assert demo.returncode == 0, demo.stdout + demo.stderr
     assert rows == [str(tale.number) for tale in TALES]
     assert re.search(r"no secret in logs or database .* ok$", demo.stdout, re.MULTILINE)
+    assert re.search(
+        r"^Dashboard: http://127.0.0.1:\d+/dashboard/  sign in as \S+  [0-9a-f]{12}$", demo.stdout, re.MULTILINE
+    )
     assert processes_of(cluster) == []
 
 

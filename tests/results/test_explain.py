@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -195,12 +196,14 @@ def test_what_arrived_cannot_steer_the_terminal() -> None:
     """Control characters, also the invisible ones that turn text around, are shown as a replacement."""
     nothing: dict[str, Any] = dict.fromkeys(("imp_uid", "order", "event", "cancellation_id", "settled_at"))
     arrival = ArrivalPart(
+        id=UUID(int=0),
         received_at=NOON,
         kind="landing",
         outcome="failed",
         status="a\x9b31mb",
         error_code="\u202ex",
         problems=(),
+        sealed=False,
         **nothing,
     )
 

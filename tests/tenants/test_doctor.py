@@ -8,6 +8,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.core.management import CommandError, call_command
 from django.db import connection
 from psycopg import sql
@@ -16,14 +17,17 @@ from deploy.demo.simulator import Simulator
 from tenants.management.commands.doctor import (
     Finding,
     check_clock,
+    check_mail,
     check_merchants,
     check_portone,
     check_public_url,
     check_queue,
+    check_staff,
     judge_server,
 )
-from tenants.models import Duty, Merchant
+from tenants.models import Duty, Merchant, User
 from tenants.onboarding import provision
+from tests.postbox import Postbox
 from tests.tenants.conftest import NOON, Register
 
 Cast = dict[str, Merchant]
@@ -82,7 +86,9 @@ def test_a_healthy_installation_is_told_line_by_line(database: Cast, portone: Si
         "clock",
         "merchants",
         "failures",
+        "staff",
         "portone",
+        "mail",
         "public url",
         "exit",
     ]
@@ -284,6 +290,47 @@ def test_a_public_url_leads_here_from_outside(url: str, is_wrong: bool) -> None:
     """In production PortOne and customers must be able to come to PUBLIC_URL; in development nobody has to."""
     assert bool(check_public_url(url, development=False).mend) == is_wrong
     assert not check_public_url(url, development=True).mend
+
+
+def test_a_mail_server_is_greeted(postbox: Postbox) -> None:
+    """A server that answers takes letters; none is sent to see that."""
+    finding = check_mail(development=False)
+
+    assert not finding.mend
+    assert f"127.0.0.1:{postbox.port} takes letters" in finding.says
+    assert postbox.letters == []
+
+
+def test_a_mail_server_out_of_reach_is_found(postbox: Postbox, settings: Any, closed_port: int) -> None:
+    """When nobody takes letters, the line names the server and the setting, and no password."""
+    settings.EMAIL_PORT, settings.EMAIL_HOST_PASSWORD = closed_port, "not-a-secret"
+
+    finding = check_mail(development=False)
+
+    assert f"127.0.0.1:{closed_port} takes none" in finding.says
+    assert "EMAIL_URL" in finding.mend
+    assert "not-a-secret" not in str(finding)
+
+
+def test_letters_that_are_only_printed_are_found(settings: Any) -> None:
+    """In production somebody must get the letters, or nobody could sign up; in development they may be printed."""
+    settings.EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+
+    assert "set EMAIL_URL" in check_mail(development=False).mend
+    assert not check_mail(development=True).mend
+
+
+def test_staff_without_a_second_factor_is_found(leavers: None) -> None:
+    """Whoever may open /staff/ turns a second factor on, or is staff no more."""
+    nobody = check_staff()
+    chief = User.objects.create_superuser("chief@desk.example")
+    alone = check_staff()
+    TOTP.activate(chief, generate_totp_secret())
+
+    assert not nobody.mend
+    assert "1 (chief@desk.example) of 1 without" in alone.says
+    assert "--remove" in alone.mend
+    assert check_staff() == Finding("staff", "1, each with a second factor")
 
 
 def test_settings_that_production_refuses_have_a_line_each(database: Cast, settings: Any, portone: Simulator) -> None:

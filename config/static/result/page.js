@@ -32,6 +32,14 @@ function stopAsking() {
   page.querySelector("[data-when-stopped]").hidden = false;
   page.classList.add("stopped");
 }
+const leaving = page.querySelector("[data-leaves]");
+if (leaving && history.state === "left") leaving.hidden = true; // Whoever comes back wants to read.
+else if (leaving) setTimeout(leave, leaving.dataset.after * 1000);
+function leave() {
+  if (document.hidden) return document.addEventListener("visibilitychange", leave, { once: true });
+  history.replaceState("left", "");
+  location.assign(leaving.dataset.leaves);
+}
 if (history.state === "changed") { // Just drawn anew: mark the change, and let screen readers read it out.
   history.replaceState(null, "");
   page.classList.add("fresh");

@@ -9,16 +9,15 @@ from django.utils.functional import Promise
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from results.core.diagnosis import Diagnosis, Fault, Finding, read_headers
+from results.core.diagnosis import Diagnosis, Fault, Finding
+from results.core.held_secret import Held
+from results.core.pasted import Pasted
 from results.core.words import Check
-from results.diagnose import Signer, diagnose_callback
+from results.diagnose import Signer, judge_callback
 from results.views.dashboard.start_forms import SignatureForm
-from results.views.dashboard.start_words import FAULTS, PARTS
+from results.views.dashboard.start_words import DRIFTS, FAULTS, HELD, PARTS, clock_words, span_words
 from tenants.access import Place, Role, member_page
 from tenants.pages import draw
-
-# A difference of this many seconds is still believed, but says that a clock drifts.
-DRIFTS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +27,8 @@ class Line:
     finding: Finding
     title: Promise
     words: Promise | None
+    spelled: str = ""  # under which other name the header came
+    apart: str = ""
 
     @property
     def good(self) -> bool:
@@ -48,27 +49,39 @@ def debug_signature(request: HttpRequest, place: Place) -> HttpResponse:
     form, at = SignatureForm(request.POST), datetime.now(UTC)
     if not form.is_valid():
         return draw(request, "dashboard/debug_signature/page.html", place, status=422, here="start", form=form)
-    pasted = form.cleaned_data
-    headers = read_headers(pasted["headers"])
-    diagnosis, signer = diagnose_callback(place.route, headers, pasted["body"], at=at, receiver_says=pasted["clock"])
+    (pasted, body), given = form.pasted(), form.cleaned_data
+    judged = judge_callback(
+        place.route, pasted.headers, body, at=at, receiver_says=given["clock"], held=given["secret"].strip()
+    )
+    diagnosis = judged.diagnosis
+    held_good = judged.held in (None, Held.RIGHT)
+    clock_good = diagnosis.ahead is None or abs(diagnosis.ahead) < DRIFTS
     facts: dict[str, Any] = {
         "here": "start",
         "form": form,
         "at": at,
-        "diagnosis": diagnosis,
-        "lines": lines_of(diagnosis),
-        "signer": signer,
+        "judged": judged,
+        "lines": lines_of(diagnosis, pasted),
+        "held_words": HELD[judged.held] if judged.held else "",
+        "held_good": held_good,
         "only_old": is_only_old(diagnosis),
-        "old_secret": is_retiring(signer),
-        "drifts": diagnosis.ahead is not None and abs(diagnosis.ahead) >= DRIFTS,
-        "behind": -diagnosis.ahead if diagnosis.ahead is not None and diagnosis.ahead < 0 else 0,
+        "old_secret": is_retiring(judged.signer),
+        "clock_good": clock_good,
+        "server_wrong": (diagnosis.valid or is_only_old(diagnosis)) and not (held_good and clock_good),
+        "clock_words": "" if diagnosis.ahead is None else clock_words(diagnosis.ahead),
     }
     return draw(request, "dashboard/debug_signature/page.html", place, **facts)
 
 
-def lines_of(diagnosis: Diagnosis) -> list[Line]:
+def lines_of(diagnosis: Diagnosis, pasted: Pasted) -> list[Line]:
     return [
-        Line(finding, PARTS[finding.part], FAULTS[finding.fault] if finding.fault else None)
+        Line(
+            finding,
+            PARTS[finding.part],
+            FAULTS[finding.fault] if finding.fault else None,
+            spelled=pasted.spelled.get(finding.header, ""),
+            apart=span_words(finding.seconds) if finding.moment else "",
+        )
         for finding in diagnosis.findings
     ]
 

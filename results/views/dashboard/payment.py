@@ -5,23 +5,27 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import messages
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
 
-from results.core.ids import encode
+from results.core.ids import decode, encode
 from results.core.replay import Wish
-from results.models import Event, Payment
+from results.duties import owe_question
+from results.models import Endpoint, Event, Payment
 from results.replay import begin_replay, plan_replay
 from results.resolve import LONGEST_REASON, Decision, NotUnderReview, resolve_review
 from results.story import tell_story
 from results.views.dashboard.payment_facts import draw_facts, draw_review, part_of, read_payment
 from results.views.dashboard.payment_raw import Kind, draw_attempt, open_raw
 from results.views.dashboard.payment_story import draw_ahead, draw_story
-from results.views.dashboard.payments import is_part
+from results.views.dashboard.payments import is_part, note
 from tenants.access import Place, Role, member_page
+from tenants.models import Credential
 from tenants.pages import draw
+from tenants.routing import Route
 
 
 class ReviewForm(forms.Form):
@@ -69,11 +73,11 @@ def payment_review(request: HttpRequest, place: Place, payment: UUID) -> HttpRes
 @member_page(Role.DEVELOPER)
 @require_POST
 def payment_replay(request: HttpRequest, place: Place, payment: UUID, event: UUID) -> HttpResponse:
-    """Tell one event of a payment again."""
+    """Tell one event of a payment again: to one endpoint, or to all that listen to it."""
     row = find_payment(place, payment)
     if not Event.objects.filter(id=event, order=row.order_id, mode=place.route.mode).exists():
         raise Http404("no such event")
-    wish, at = Wish(event=event), datetime.now(UTC)
+    wish, at = Wish(event=event, endpoint=find_endpoint(place, request.POST.get("endpoint", ""))), datetime.now(UTC)
     plan = plan_replay(place.route, wish, at=at)
     if not plan.deliveries:
         messages.error(request, _("No endpoint listens to this event. Add one that does, and send it again."))
@@ -82,7 +86,27 @@ def payment_replay(request: HttpRequest, place: Place, payment: UUID, event: UUI
     if all(share.held for share in plan.shares if share.deliveries):
         messages.warning(request, _("It is noted. The endpoint does not listen now, and is told when it is back."))
     else:
-        messages.success(request, _("It is sent again now. Reload this page in a moment to see the answer."))
+        messages.success(request, _("It is sent again within seconds. Reload this page to see the answer."))
+    return back_to(place, payment)
+
+
+@member_page(Role.DEVELOPER)
+@require_POST
+def payment_ask(request: HttpRequest, place: Place, payment: UUID) -> HttpResponse:
+    """Ask PortOne again what became of a payment: the question is due now, and a worker puts it."""
+    row = find_payment(place, payment)
+    if row.imp_uid is None:
+        raise Http404("PortOne has no number for it")
+    at = datetime.now(UTC)
+    with transaction.atomic():
+        owe_question(
+            merchant=place.route.merchant_id, mode=place.route.mode, lane=place.route.lane, payment=row.id, due_at=at
+        )
+        note(place, "payment.asked", subject=encode("pay", row.id), at=at)
+    if keys_are_refused(place.route):
+        messages.warning(request, _("It is noted. PortOne refuses your keys: put in new ones, then it is asked."))
+    else:
+        messages.success(request, _("PortOne is asked again within seconds. Reload this page to see its answer."))
     return back_to(place, payment)
 
 
@@ -109,6 +133,21 @@ def payment_raw(request: HttpRequest, place: Place, payment: UUID, kind: Kind, r
         raise Http404("nothing is kept of it")
     template = "_raw.html" if is_part(request) else "raw.html"
     return draw(request, f"dashboard/payments/{template}", place, here="payments", payment=known, text=text)
+
+
+def find_endpoint(place: Place, name: str) -> UUID | None:
+    """Return the endpoint that a form names, None when it names none; one of somebody else's is not there."""
+    if not name:
+        return None
+    id = decode(name, prefix="end")
+    if id is None or not Endpoint.objects.filter(id=id, mode=place.route.mode).exists():
+        raise Http404("no such endpoint")
+    return id
+
+
+def keys_are_refused(route: Route) -> bool:
+    refused = Credential.objects.filter(merchant=route.merchant_id, mode=route.mode).exclude(refused_at=None)
+    return refused.exists()
 
 
 def find_payment(place: Place, id: UUID) -> Payment:
@@ -140,6 +179,7 @@ def draw_payment(
         ahead=draw_ahead(story),
         left_out=story.left_out,
         may_replay=place.may(Role.DEVELOPER),
+        may_ask=place.may(Role.DEVELOPER) and row.imp_uid is not None,
         may_decide=place.may(Role.ADMIN),
     )
 

@@ -10,6 +10,7 @@ from results.core.classify import Mismatch
 from results.core.failure_words import readable
 from results.core.method import describe_method
 from results.core.money import Money, exponent_of, written
+from results.core.receipt import is_receipt, is_web_address
 from results.core.snapshot import Snapshot
 from results.core.story import OrderPart, PaymentPart, Story
 from results.core.words import EventType, PaymentStatus
@@ -20,11 +21,11 @@ from results.views.dashboard.payment_story import Mark, draw_checks
 from results.views.dashboard.payment_words import (
     ADVICE,
     DECISIONS,
-    EVENTS,
     FIELDS,
     FLAGS,
     MODES,
     NOTHING,
+    REVIEWS,
     SOURCES,
     UNDEPOSITED,
     VERIFIED,
@@ -83,6 +84,7 @@ class Review:
     reason: Text
     differences: tuple[Difference, ...]
     money_moved: bool
+    is_about_others: bool
     advice: tuple[Text, ...]
 
 
@@ -117,7 +119,8 @@ class Facts:
     installments: int
     account: Account | None
     failure: str
-    receipt_url: str
+    receipt: str
+    may_open_receipt: bool
     is_test: bool
     cancellations: tuple[Cancelled, ...]
     verified: Text
@@ -146,6 +149,7 @@ def draw_facts(payment: Payment, part: PaymentPart, order: OrderPart | None) -> 
     snapshot = Snapshot.from_json(payment.snapshot) if payment.snapshot else None
     method = describe_method(snapshot) if snapshot else {}
     card = method.get("card") or {}
+    receipt = (snapshot.receipt_url or "") if snapshot else ""
     return Facts(
         state=state_of(payment.status),
         status=payment.status,
@@ -167,7 +171,8 @@ def draw_facts(payment: Payment, part: PaymentPart, order: OrderPart | None) -> 
         installments=card.get("installments") or 0,
         account=_account(snapshot),
         failure=readable(snapshot.fail_reason or "")[:400] if snapshot else "",
-        receipt_url=_web_address(snapshot.receipt_url) if snapshot else "",
+        receipt=receipt if is_web_address(receipt) else "",
+        may_open_receipt=is_receipt(receipt),
         is_test=bool(snapshot and snapshot.sandbox),
         cancellations=tuple(_cancellations(snapshot)) if snapshot else (),
         verified=words(VERIFIED, part.verified),
@@ -190,9 +195,10 @@ def draw_review(payment: Payment, part: PaymentPart, order: OrderPart | None) ->
     snapshot = Snapshot.from_json(payment.snapshot or {})
     is_empty = bool(snapshot.virtual_account) and not part.money_moved and part.type != EventType.REVIEW_LIVEMODE
     return Review(
-        reason=words(EVENTS, part.type),
+        reason=words(REVIEWS, part.type),
         differences=tuple(_difference(one, snapshot, order) for one in part.mismatches),
         money_moved=part.money_moved,
+        is_about_others=part.type == EventType.REVIEW_DUPLICATE,
         advice=UNDEPOSITED if is_empty else ADVICE.get(part.type, ADVICE[EventType.REVIEW_ANOMALY]),
     )
 
@@ -229,11 +235,6 @@ def _cancellations(snapshot: Snapshot) -> Sequence[Cancelled]:
         Cancelled(write_amount(one.amount, snapshot.currency), one.reason or "", one.cancelled_at)
         for one in snapshot.cancellations
     ]
-
-
-def _web_address(url: str | None) -> str:
-    """Return an address that a link may lead to: a stranger's `javascript:` is none."""
-    return url if url and url.startswith("https://") else ""
 
 
 def _ending(part: PaymentPart) -> Ending | None:

@@ -6,22 +6,19 @@ cursor is signed for one merchant and mode: whoever changes it is refused.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
 from django import forms
 from django.core import signing
-from django.core.exceptions import BadRequest
-from django.db.models import DecimalField, Exists, OuterRef, Q, QuerySet
-from django.db.models.fields.json import KT
-from django.db.models.functions import Cast
-from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
+from django.db.models import Q, QuerySet
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from results.core.claim import IMP_UID, UNPRINTABLE
+from results.core.figures import KST
 from results.core.ids import decode
 from results.core.method import EASY_PAY, TYPES
 from results.core.words import MethodType, PaymentStatus
@@ -30,12 +27,14 @@ from results.publish import REJECTED
 from results.views.dashboard.payment_words import METHODS, STATES
 from tenants.routing import Route, inside
 
-KST: Final = timezone(timedelta(hours=9), "KST")
 ROWS: Final = 50
 ROWS_A_TIME: Final = 500  # of a file
-PATIENCE: Final = timedelta(minutes=2)  # after this, money that the shop has not heard of asks for attention
-AMOUNT: Final = Cast(KT("snapshot__amount"), DecimalField(max_digits=40, decimal_places=4))
+LONGEST_FILE: Final = 100_000  # lines: a minute's work, and about what spreadsheets open without complaint
 HIGHEST: Final = Decimal(10) ** 15
+
+
+class BadCursor(Exception):
+    """A place in the list that is none of ours."""
 
 
 class PaymentFilter(forms.Form):
@@ -88,7 +87,7 @@ class Page:
     after: str = ""
 
 
-def find_payments(mode: str, said: dict[str, Any], *, at: datetime) -> QuerySet[Payment]:
+def find_payments(mode: str, said: dict[str, Any]) -> QuerySet[Payment]:
     """Return the payments that a filter means, newest first."""
     found = Payment.objects.filter(mode=mode).select_related("order").order_by("-first_seen_at", "-id")
     found = found.filter(named(mode, said["q"])) if said.get("q") else found
@@ -101,13 +100,11 @@ def find_payments(mode: str, said: dict[str, Any], *, at: datetime) -> QuerySet[
     if method := said.get("method"):
         found = found.filter(snapshot__isnull=False).filter(paid_by(method))
     least, most = said.get("least"), said.get("most")
-    if least is not None or most is not None:
-        found = found.filter(snapshot__isnull=False)
     if least is not None:
-        found = found.filter(GreaterThanOrEqual(AMOUNT, least))
+        found = found.filter(amount__gte=least)
     if most is not None:
-        found = found.filter(LessThanOrEqual(AMOUNT, most))
-    return found.filter(needs_attention(at=at)) if said.get("attention") else found
+        found = found.filter(amount__lte=most)
+    return found.filter(needs_attention(mode)) if said.get("attention") else found
 
 
 def named(mode: str, text: str) -> Q:
@@ -130,12 +127,15 @@ def paid_by(method: str) -> Q:
     return Q(snapshot__pay_method__in=sorted(raw for raw, kind in known.items() if kind == method))
 
 
-def needs_attention(*, at: datetime) -> Q:
-    """Return the condition for what waits for a person: an open review, or money that the shop has not heard of."""
-    decided = Q(resolution__decision=REJECTED)
-    unheard = Delivery.objects.filter(event_id=OuterRef("told_event"), delivered_at=None, created_at__lt=at - PATIENCE)
-    is_open = Q(status=PaymentStatus.REVIEW) & (Q(resolution__isnull=True) | ~decided)
-    return is_open | Q(Exists(unheard), money_moved=True)
+def needs_attention(mode: str) -> Q:
+    """Return the condition for what waits for a person: an open review, or money of which the shop has not heard all.
+
+    Both halves of what was not heard have an index of their own; what was heard once and is told again is neither.
+    """
+    ended = Q(given_up_at__isnull=False)
+    unheard = Delivery.objects.filter(Q(delivered_at=None, given_up_at=None) | ended, heard_at=None, event__mode=mode)
+    is_open = Q(status=PaymentStatus.REVIEW) & (Q(resolution__isnull=True) | ~Q(resolution__decision=REJECTED))
+    return is_open | Q(id__in=unheard.exclude(event__payment=None).values("event__payment"), money_moved=True)
 
 
 def _midnight(day: date) -> datetime:
@@ -143,7 +143,7 @@ def _midnight(day: date) -> datetime:
 
 
 def read_page(route: Route, found: QuerySet[Payment], cursor: str) -> Page:
-    """Return the payments behind a cursor, or the newest; two queries. Raises BadRequest for a cursor not of ours."""
+    """Return the payments behind a cursor, or the newest; two queries. Raises BadCursor for a cursor not of ours."""
     rows = list(_behind(found, read_cursor(route, cursor))[: ROWS + 1])
     shown = rows[:ROWS]
     return Page(shown, read_told(shown), make_cursor(route, shown[-1]) if len(rows) > ROWS else "")
@@ -156,6 +156,11 @@ def read_told(payments: Sequence[Payment]) -> dict[UUID, list[Delivery]]:
     for delivery in Delivery.objects.filter(event__in=events):
         told.setdefault(delivery.event_id, []).append(delivery)
     return told
+
+
+def is_too_long(found: QuerySet[Payment]) -> bool:
+    """Say whether a file of these would be cut off in the middle of somebody's month."""
+    return found.order_by()[LONGEST_FILE : LONGEST_FILE + 1].exists()
 
 
 def read_all(route: Route, found: QuerySet[Payment]) -> Iterator[Page]:
@@ -185,13 +190,13 @@ def make_cursor(route: Route, payment: Payment) -> str:
 
 
 def read_cursor(route: Route, cursor: str) -> tuple[datetime, UUID] | None:
-    """Return the place that a cursor names; raise BadRequest when it was made or changed by somebody else."""
+    """Return the place that a cursor names; raise BadCursor when it was made or changed by somebody else."""
     if not cursor:
         return None
     try:
         moment, id_ = signing.loads(cursor, salt=_salt(route))
     except signing.BadSignature as error:
-        raise BadRequest("the cursor is not ours") from error
+        raise BadCursor("the cursor is not ours") from error
     return datetime.fromisoformat(moment), UUID(id_)
 
 

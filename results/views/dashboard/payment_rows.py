@@ -9,20 +9,22 @@ from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
 
+from results.core.figures import KST
 from results.core.ids import encode
 from results.core.method import describe_method, method_type
 from results.core.money import Money, MoneyError, exponent_of, to_minor, written
 from results.core.result import written_time
 from results.core.snapshot import Snapshot
 from results.core.spreadsheet import BYTE_ORDER_MARK, line
+from results.core.words import PaymentStatus
 from results.models import Delivery, Payment
 from results.views.dashboard.payment_list import Page
-from results.views.dashboard.payment_words import EVENTS, METHODS, State, Text, state_of, words
+from results.views.dashboard.payment_words import METHODS, REVIEWS, State, Text, state_of, words
 
 COLUMNS: Final = (
     *("payment", "imp_uid", "order", "mode", "status", "news", "verified", "amount", "cancelled", "currency"),
     *("money_moved", "method", "method_detail", "pg", "pg_transaction_id", "test", "first_seen_at", "paid_at"),
-    *("cancelled_at", "fail_reason", "told", "receipt_url"),
+    *("cancelled_at", "fail_reason", "told", "receipt_url", "first_seen_kst", "paid_kst", "cancelled_kst"),
 )
 
 
@@ -50,9 +52,10 @@ class Row:
     imp_uid: str | None
     state: State
     status: str
-    news: Text
+    review: Text
     method: Text
     amount: str
+    cancelled: str
     moment: datetime
     told: Told
 
@@ -70,9 +73,10 @@ def _row(payment: Payment, told: Told) -> Row:
         imp_uid=payment.imp_uid,
         state=state_of(payment.status),
         status=payment.status,
-        news=words(EVENTS, payment.judgement.get("type") or payment.told_type),
+        review=words(REVIEWS, payment.judgement.get("type")) if payment.status == PaymentStatus.REVIEW else "",
         method=method_words(snapshot) if snapshot else "",
         amount=write_amount(snapshot.amount, snapshot.currency) if snapshot else write_expected(payment),
+        cancelled=write_cancelled(payment, snapshot),
         moment=payment.first_seen_at,
         told=told,
     )
@@ -117,6 +121,13 @@ def write_amount(amount: Decimal, currency: str) -> str:
         return f"{amount:f} {currency}"[:60]
 
 
+def write_cancelled(payment: Payment, snapshot: Snapshot | None) -> str:
+    """Return what went back where that is less than all; where it is all, the state says so."""
+    if snapshot is None or payment.status != PaymentStatus.PARTIALLY_CANCELLED:
+        return ""
+    return write_amount(snapshot.cancel_amount, snapshot.currency)
+
+
 def write_expected(payment: Payment) -> str:
     order = payment.order
     if order.expected_amount is None:
@@ -126,7 +137,7 @@ def write_expected(payment: Payment) -> str:
 
 
 def write_file(pages: Iterator[Page]) -> Iterator[str]:
-    """Yield a CSV file: the names of its columns, then one line for each payment. Times are UTC."""
+    """Yield a CSV file: the names of its columns, then one line for each payment. `_kst` is Korea's time."""
     yield BYTE_ORDER_MARK + line(COLUMNS)
     for page in pages:
         yield "".join(line(_cells(payment, told_of(payment, page.told))) for payment in page.payments)
@@ -158,4 +169,12 @@ def _cells(payment: Payment, told: Told) -> Sequence[object]:
         snapshot.fail_reason if snapshot else None,
         told.code,
         snapshot.receipt_url if snapshot else None,
+        _in_korea(payment.first_seen_at),
+        _in_korea(snapshot.paid_at) if snapshot else None,
+        _in_korea(snapshot.cancelled_at) if snapshot else None,
     )
+
+
+def _in_korea(moment: datetime | None) -> str | None:
+    """Return a moment as a spreadsheet reads it by itself, by the clock of the shop."""
+    return f"{moment.astimezone(KST):%Y-%m-%d %H:%M:%S}" if moment else None

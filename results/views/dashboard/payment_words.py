@@ -25,7 +25,7 @@ STATES: Final[dict[str, State]] = {
     PaymentStatus.AWAITING_DEPOSIT: State(_("Waiting for deposit"), "waiting"),
     PaymentStatus.REVIEW: State(_("Needs your review"), "review"),
     PaymentStatus.PENDING: State(_("Not finished"), "pending"),
-    PaymentStatus.FAILED: State(_("Not paid"), "failed"),
+    PaymentStatus.FAILED: State(_("Payment failed"), "failed"),
     PaymentStatus.EXPIRED: State(_("Expired"), "failed"),
     PaymentStatus.CANCELLED: State(_("Cancelled"), "cancelled"),
 }
@@ -126,6 +126,16 @@ EVENTS: Final[dict[str, Text]] = {
     EventType.CLAIM_NOT_FOUND: _("PortOne knows of no such payment"),
     EventType.CLAIM_REJECTED: _("A false claim was refused"),
 }
+# The same where the word "review" stands beside it.
+REVIEWS: Final[dict[str, Text]] = {
+    EventType.REVIEW_AMOUNT: _("The amount differs"),
+    EventType.REVIEW_CURRENCY: _("The currency differs"),
+    EventType.REVIEW_ORDER: _("It was made for another order"),
+    EventType.REVIEW_UNKNOWN_ORDER: _("Nobody registered the order"),
+    EventType.REVIEW_LIVEMODE: _("A test payment in live mode, or the reverse"),
+    EventType.REVIEW_DUPLICATE: _("The order was paid twice"),
+    EventType.REVIEW_ANOMALY: _("PortOne’s answers contradict each other"),
+}
 CAUSES: Final[dict[str, Text]] = {
     "landing": _("because the customer came back"),
     "webhook": _("because PortOne’s webhook came"),
@@ -184,12 +194,11 @@ DECISIONS: Final[dict[str, Text]] = {
     "accepted": _("Accepted: the payment counts"),
     "rejected": _("Rejected: the payment does not count"),
 }
+TELLING: Final = ("deliver", "redeliver")
 DUTIES: Final[dict[str, Text]] = {
     "verify": _("PortOne is asked about it"),
     "vouched": _("PortOne is asked about it"),
     "ask": _("PortOne is asked about it again"),
-    "deliver": _("Your shop is told"),
-    "redeliver": _("Your shop is told again"),
     "probe": _("The endpoint is probed"),
 }
 

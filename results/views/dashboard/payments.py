@@ -7,9 +7,18 @@ from django.http import HttpRequest, HttpResponse, QueryDict, StreamingHttpRespo
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_GET
 
-from results.views.dashboard.payment_list import PaymentFilter, find_payments, read_all, read_page
+from results.views.dashboard.payment_list import (
+    LONGEST_FILE,
+    BadCursor,
+    PaymentFilter,
+    find_payments,
+    is_too_long,
+    read_all,
+    read_page,
+)
 from results.views.dashboard.payment_rows import draw_rows, write_file
 from tenants.access import Place, member_page
+from tenants.models import AuditEntry
 from tenants.pages import draw
 
 WHOLE, PART = "dashboard/payments/payment_list.html", "dashboard/payments/_payments.html"
@@ -24,8 +33,11 @@ def payments(request: HttpRequest, place: Place) -> HttpResponse:
     facts: dict[str, Any] = {"here": "payments", "form": sought, "asked": asked(request)}
     if not sought.is_valid():
         return draw(request, template, place, status=422, **facts)
-    found = find_payments(place.route.mode, sought.cleaned_data, at=datetime.now(UTC))
-    page = read_page(place.route, found, request.GET.get("after", ""))
+    found = find_payments(place.route.mode, sought.cleaned_data)
+    try:
+        page = read_page(place.route, found, request.GET.get("after", ""))
+    except BadCursor:
+        return draw(request, template, place, status=400, is_lost=True, **facts)
     facts |= {"rows": draw_rows(page), "after": page.after, "is_later": "after" in request.GET}
     return draw(request, template, place, **facts)
 
@@ -38,13 +50,29 @@ def payments_file(request: HttpRequest, place: Place) -> HttpResponse:
     if not sought.is_valid():
         return draw(request, WHOLE, place, status=422, here="payments", form=sought, asked=asked(request))
     at = datetime.now(UTC)
-    found = find_payments(place.route.mode, sought.cleaned_data, at=at)
+    found = find_payments(place.route.mode, sought.cleaned_data)
+    if is_too_long(found):
+        facts = {"here": "payments", "form": sought, "asked": asked(request), "longest": LONGEST_FILE}
+        return draw(request, WHOLE, place, status=422, **facts)
+    note(place, "payments.exported", detail={"filter": asked(request)}, at=at)
     response = StreamingHttpResponse(write_file(read_all(place.route, found)), content_type="text/csv; charset=utf-8")
     name = f"payments-{place.route.mode}-{at:%Y%m%d-%H%M}.csv"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     response.headers["X-Content-Type-Options"] = "nosniff"
     patch_vary_headers(response, ("Cookie",))
     return cast("HttpResponse", response)  # both are answers; the decorators know the common kind only
+
+
+def note(place: Place, action: str, *, subject: str = "", detail: dict[str, Any] | None = None, at: datetime) -> None:
+    """Write down what a member did."""
+    AuditEntry.objects.create(
+        merchant_id=place.route.merchant_id,
+        at=at,
+        actor=place.user.email,
+        action=action,
+        subject=subject,
+        detail={"mode": place.route.mode} | (detail or {}),
+    )
 
 
 def is_part(request: HttpRequest) -> bool:

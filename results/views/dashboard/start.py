@@ -9,18 +9,27 @@ from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from results.core.ids import decode, encode
-from results.endpoints import BadCallbackUrl, NoSuchEndpoint, create_endpoint, normalise_callback_url, ping
+from results.core.money import Money
+from results.endpoints import (
+    BadCallbackUrl,
+    NoSuchEndpoint,
+    TooManyEndpoints,
+    create_endpoint,
+    normalise_callback_url,
+    ping,
+)
 from results.models import Endpoint
 from results.set_up import NotInLiveMode, enter_keys, make_test_order, note_urls_pasted, read_channels_again
 from results.steps import (
     TEST_AMOUNT,
     TEST_NAME,
     Pinged,
+    Watched,
     payment_channels,
     read_heard,
     read_ping,
@@ -31,7 +40,9 @@ from results.steps import (
     window_url,
 )
 from results.try_keys import KeysNotTaken, KeysTaken, Refusal
+from results.views.dashboard.payment_words import State, state_of
 from results.views.dashboard.start_forms import CallbackForm, KeysForm
+from results.views.dashboard.start_steps import checks_of, step_of, steps_of
 from results.views.dashboard.start_words import answer_words, callback_refusal, refusal_words
 from tenants.access import Place, Role, member_page
 from tenants.fields import Mode
@@ -40,6 +51,10 @@ from tenants.pages import draw
 # How long a part of the page asks again by itself: a minute each second, then ten minutes each ten seconds.
 QUICK_LOOKS: Final = 60
 LOOKS: Final = 120
+VERIFIER: Final = """from standardwebhooks import Webhook
+
+event = Webhook(SIGNING_SECRET).verify(body, headers)  # the raw body; raises when forged or too old
+"""
 
 
 @member_page()
@@ -53,29 +68,37 @@ def show(request: HttpRequest, place: Place, *, status: int = 200, **facts: Any)
     """Draw the page, with forms that were refused in place of empty ones."""
     progress, at = read_progress(place.route), datetime.now(UTC)
     pinged = read_ping_of(request.GET.get("ping", ""), place)
-    setup = progress.setup
+    setup, is_test = progress.setup, place.route.mode == Mode.TEST
+    # Whoever has seen no payment yet is led to test mode, and finds nothing to do here before.
+    try_first = not is_test and not progress.done["payment"]
+    current = "" if try_first else progress.current
+    channels, watched = payment_channels(setup), watch_payment(place.route, setup, at=at) if is_test else None
     order = {"order": setup.test_order, "amount": TEST_AMOUNT, "name": TEST_NAME} if setup.test_order else {}
     common = {
         "here": "start",
         "progress": progress,
-        "channels": payment_channels(setup),
-        "open": facts.get("open") or request.GET.get("open") or ("callback" if pinged else progress.current),
+        "steps": steps_of(progress, current=current),
+        "try_first": try_first,
+        "channels": channels,
+        "lacks_channel": all(channel["sandbox"] != is_test for channel in channels),
+        "open": facts.get("open") or request.GET.get("open") or ("callback" if pinged else current),
         "keys_form": KeysForm(initial={"user_code": setup.user_code}),
         "callback_form": CallbackForm(),
         "pinged": pinged,
         "ping_id": encode("evt", pinged.event_id) if pinged else "",
         "mend": mend_of(pinged),
-        "watched": watch_payment(place.route, setup, at=at) if place.route.mode == Mode.TEST else None,
+        "watched": watched,
+        "payment_state": payment_state(watched),
+        "payment_page": payment_page(watched, place),
         "test_snippet": snippet_for(setup, progress.addresses, **order) if order else "",
+        "test_money": Money(TEST_AMOUNT, "KRW", 0),
         "window_url": window_url(progress),
-        "test_amount": TEST_AMOUNT,
         "next_look": 1,
         "look_delay": delay_of(1),
         "may_develop": place.may(Role.DEVELOPER),
         "may_administer": place.may(Role.ADMIN),
-        "is_test": place.route.mode == Mode.TEST,
-        "return_urls_url": settings_page("settings_addresses", place),
-        "policy_url": settings_page("settings_policy", place),
+        "is_test": is_test,
+        "going_live": checks_of(progress.going_live, place),
     }
     return draw(request, "dashboard/start/start.html", place, status=status, **common | facts)
 
@@ -141,9 +164,10 @@ def start_callback(request: HttpRequest, place: Place) -> HttpResponse:
             else:
                 endpoint, secret = create_endpoint(place.route, url=url, actor=place.user.email, at=datetime.now(UTC))
                 facts: dict[str, Any] = {"here": "start", "endpoint": endpoint, "secret": secret.to_text()}
+                facts["example"] = VERIFIER
                 return draw(request, "dashboard/start/secret.html", place, **facts)
-        except BadCallbackUrl as error:
-            form.add_error("url", callback_refusal(str(error)))
+        except (BadCallbackUrl, TooManyEndpoints) as error:
+            form.add_error("url", callback_refusal(error))
     return show(request, place, status=422, callback_form=form, open="callback")
 
 
@@ -177,7 +201,7 @@ def start_pinged(request: HttpRequest, place: Place, event: UUID) -> HttpRespons
     if pinged is None:
         raise Http404
     facts = {"pinged": pinged, "ping_id": encode("evt", event), "mend": mend_of(pinged)}
-    return look_again(request, place, "dashboard/start/_ping.html", **facts, may_develop=place.may(Role.DEVELOPER))
+    return look_again(request, place, "callback", "dashboard/start/_ping.html", **facts)
 
 
 @member_page()
@@ -187,14 +211,30 @@ def start_payment(request: HttpRequest, place: Place) -> HttpResponse:
     watched = None
     if place.route.mode == Mode.TEST:
         watched = watch_payment(place.route, read_setup(place.route), at=datetime.now(UTC))
-    return look_again(request, place, "dashboard/start/_payment.html", watched=watched)
+    facts = {
+        "watched": watched,
+        "payment_state": payment_state(watched),
+        "payment_page": payment_page(watched, place),
+    }
+    return look_again(request, place, "payment", "dashboard/start/_payment.html", **facts)
 
 
 @member_page()
 @require_safe
 def start_heard(request: HttpRequest, place: Place) -> HttpResponse:
     """Answer the page's question what has come in."""
-    return look_again(request, place, "dashboard/start/_heard.html", heard=read_heard(place.route.mode))
+    return look_again(request, place, "urls", "dashboard/start/_heard.html", heard=read_heard(place.route.mode))
+
+
+def payment_state(watched: Watched | None) -> State | None:
+    """Return how the watched payment stands, once PortOne was asked."""
+    return state_of(watched.verified.status) if watched and watched.verified else None
+
+
+def payment_page(watched: Watched | None, place: Place) -> str:
+    """Return where the watched payment's whole story is told, if there is a payment yet."""
+    id_ = decode(watched.payment.id, prefix="pay") if watched and watched.payment else None
+    return reverse("payment", args=[place.route.merchant_id, place.route.mode, id_]) if id_ else ""
 
 
 def mend_of(pinged: Pinged | None) -> str:
@@ -204,21 +244,22 @@ def mend_of(pinged: Pinged | None) -> str:
     return answer_words(pinged.attempt.status, pinged.attempt.error)
 
 
-def settings_page(name: str, place: Place) -> str:
-    """Return the address of a page of the live mode's settings, or nothing where there is none."""
-    try:
-        return reverse(name, args=[place.route.merchant_id, Mode.LIVE])
-    except NoReverseMatch:
-        return ""
+def look_again(request: HttpRequest, place: Place, step: str, template: str, **facts: Any) -> HttpResponse:
+    """Draw a part of a step that asks again by itself, more and more rarely, until there is nothing to wait for.
 
-
-def look_again(request: HttpRequest, place: Place, template: str, **facts: Any) -> HttpResponse:
-    """Draw a part that asks again by itself, more and more rarely, until there is nothing to wait for."""
+    Whoever opens it as a page is led to the page that it is a part of.
+    """
     if not request.headers.get("HX-Request"):
-        return to_start(place, request.GET.get("open", ""))
+        return to_start(place, step, **({"ping": facts["ping_id"]} if "ping_id" in facts else {}))
     given = request.GET.get("look", "")
     look = int(given) + 1 if given.isascii() and given.isdigit() and len(given) < 4 else 1
-    common = {"next_look": look if look <= LOOKS else 0, "look_delay": delay_of(look), "live": True}
+    common: dict[str, Any] = {
+        "next_look": look if look <= LOOKS else 0,
+        "look_delay": delay_of(look),
+        "live": True,
+        "step": step_of(step, "done"),
+        "may_develop": place.may(Role.DEVELOPER),
+    }
     return draw(request, template, place, **common | facts)
 
 

@@ -5,7 +5,14 @@ from django.urls import include, path
 from results.views.dashboard import start
 from results.views.dashboard.debug_signature import debug_signature
 from results.views.dashboard.home import home, home_today
-from results.views.dashboard.payment import payment, payment_attempt, payment_raw, payment_replay, payment_review
+from results.views.dashboard.payment import (
+    payment,
+    payment_ask,
+    payment_attempt,
+    payment_raw,
+    payment_replay,
+    payment_review,
+)
 from results.views.dashboard.payment_raw import ANSWER, ARRIVAL
 from results.views.dashboard.payments import payments, payments_file
 
@@ -19,6 +26,7 @@ urlpatterns = [
     path("payments.csv", payments_file, name="payments_file"),
     path(PAYMENT, payment, name="payment"),
     path(f"{PAYMENT}/review", payment_review, name="payment_review"),
+    path(f"{PAYMENT}/ask", payment_ask, name="payment_ask"),
     path(f"{PAYMENT}/events/<evt:event>/replay", payment_replay, name="payment_replay"),
     path(f"{PAYMENT}/attempts/<uuid:attempt>", payment_attempt, name="payment_attempt"),
     path(f"{PAYMENT}/arrivals/<uuid:row>", payment_raw, {"kind": ARRIVAL}, name="payment_arrival"),

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from smtplib import SMTPException
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import ERROR, run_checks
 from django.core.exceptions import ImproperlyConfigured
+from django.core.mail import get_connection
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
@@ -21,6 +23,7 @@ from tenants.encryption import SealingError
 from tenants.management.commands.migrate import schemas_behind
 from tenants.models import Merchant, UnmappedFailure
 from tenants.sealing import merchants_with_keys, open_vault
+from tenants.staff import with_factor
 
 OLDEST_SERVER: Final = 150000  # PostgreSQL 15, as server_version_num writes it
 CLOCKS_APART: Final = timedelta(seconds=2)
@@ -48,7 +51,7 @@ class Finding:
 
 
 class Command(BaseCommand):
-    help = "Check database, migrations, keys, queue, clock, PortOne and settings; says how to mend each."
+    help = "Check settings, database, keys, queue, clock, staff, PortOne and mail; says how to mend each."
     requires_system_checks = ()  # they are one of the lines, so that the others are still seen
 
     def handle(self, **options: Any) -> None:
@@ -68,6 +71,7 @@ def examine(*, now: Now) -> Iterator[Finding]:
     if not database.mend:
         yield from examine_database(now=now)
     yield check_portone(settings.PORTONE_V1_URL)
+    yield check_mail(development=settings.DEVELOPMENT)
     yield check_public_url(settings.PUBLIC_URL, development=settings.DEVELOPMENT)
 
 
@@ -81,6 +85,7 @@ def examine_database(*, now: Now) -> Iterator[Finding]:
         "clock": lambda: check_clock(now=now),
         "merchants": lambda: check_merchants(at=now()),
         "failures": list_unmapped,
+        "staff": check_staff,
     }
     for about, look in looks.items():
         try:
@@ -200,6 +205,31 @@ def check_portone(url: str) -> Finding:
         mend = "check DNS, firewall and certificates on the way there, and PORTONE_V1_URL"
         return Finding("portone", f"{host}:{port} is out of reach ({first_line(error)})", mend)
     return Finding("portone", f"{host}:{port} can be reached")
+
+
+def check_staff() -> Finding:
+    """See whether everybody who may open /staff/ has what it takes to get in."""
+    staff = list(with_factor().filter(is_superuser=True, is_active=True).order_by("email"))
+    if not staff:
+        return Finding("staff", "nobody; manage.py staff EMAIL lets a person open /staff/")
+    if open_ := [person.email for person in staff if not person.with_factor]:
+        mend = "let them open /staff/ and turn one on, or manage.py staff EMAIL --remove"
+        return Finding("staff", f"{some(open_)} of {len(staff)} without a second factor", mend)
+    return Finding("staff", f"{len(staff)}, each with a second factor")
+
+
+def check_mail(*, development: bool) -> Finding:
+    """Greet the mail server as a letter would be sent, with its password and TLS; nothing is sent."""
+    if not settings.EMAIL_BACKEND.endswith(".smtp.EmailBackend"):
+        mend = "" if development else "set EMAIL_URL, such as smtp://user:password@host:587?tls=1"
+        return Finding("mail", "letters are printed, nobody gets them", mend)
+    server = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
+    try:
+        with get_connection():
+            return Finding("mail", f"{server} takes letters")
+    except (OSError, SMTPException) as error:
+        reason = first_line(error) if isinstance(error, OSError) else type(error).__name__
+        return Finding("mail", f"{server} takes none ({reason})", "check EMAIL_URL, the server and the way to it")
 
 
 def check_public_url(url: str, *, development: bool) -> Finding:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from django.conf import settings
+from django.contrib import admin
 from django.core.management.base import BaseCommand, CommandError
 from granian import Granian
 from granian.constants import Interfaces
@@ -59,8 +60,8 @@ def serve(host: str, port: int, *, workers: int, threads: int) -> None:
         backlog=2048,
         log_enabled=False,
         log_access=False,
-        static_path_route=[settings.STATIC_URL.rstrip("/")],
-        static_path_mount=[Path(settings.BASE_DIR) / "config" / "static"],
+        static_path_route=[f"{settings.STATIC_URL}admin", settings.STATIC_URL.rstrip("/")],
+        static_path_mount=[Path(admin.__file__).parent / "static/admin", Path(settings.BASE_DIR) / "config/static"],
         static_path_expires=600,  # the names carry no version, so a new page must soon get its new script
     ).serve(target_loader=load_application)
 

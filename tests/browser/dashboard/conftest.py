@@ -66,10 +66,10 @@ def axe() -> str:
 
 
 @pytest.fixture
-def run_worker(run_worker: Callable[..., None]) -> Iterator[Callable[..., None]]:
-    """Let the worker run in a thread of its own: in the test's, Playwright's loop is running."""
+def do_jobs(do_jobs: Callable[[], None]) -> Iterator[Callable[[], None]]:
+    """Let jobs be done in a thread of their own: in the test's, Playwright's loop is running."""
     with ThreadPoolExecutor(1) as thread:
-        yield lambda *words, **named: thread.submit(run_worker, *words, **named).result()
+        yield lambda: thread.submit(do_jobs).result()
 
 
 @pytest.fixture
@@ -102,6 +102,7 @@ def visits(browser: Browser, web: str) -> Iterator[Callable[..., Visitor]]:
         theme: str = "light",
         language: str = "ko",
         scripts: bool = True,
+        site: str = web,
     ) -> Visitor:
         context = browser.new_context(
             viewport=SIZES[size], color_scheme=theme, locale=language, java_script_enabled=scripts
@@ -113,7 +114,7 @@ def visits(browser: Browser, web: str) -> Iterator[Callable[..., Visitor]]:
             context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": web}])
         if scripts:
             context.add_init_script(LISTEN)
-        visitor = Visitor(client, context.new_page(), web, f"{size}-{language}-{theme}")
+        visitor = Visitor(client, context.new_page(), site, f"{size}-{language}-{theme}")
         hear(visitor)
         visitors.append(visitor)
         return visitor

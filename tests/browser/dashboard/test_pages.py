@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from itertools import product
 from typing import Any, Final
 from uuid import UUID
@@ -10,8 +11,10 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from config.converters import EndpointId, EventId, PaymentId
-from results.models import Endpoint, Event, Payment
+from config.converters import EndpointId, EventId, PaymentId, ReplayId
+from results.core.replay import Wish
+from results.models import Endpoint, Event, Payment, Replay
+from results.replay import begin_replay
 from tenants.routing import inside
 from tests.browser.dashboard.conftest import Visitor
 from tests.factories import Cast
@@ -19,7 +22,7 @@ from tests.factories import Cast
 Work = Callable[..., None]
 Visits = Callable[..., Visitor]
 PLACE: Final = {"merchant", "mode"}
-OBJECTS: Final[dict[type, type[Any]]] = {PaymentId: Payment, EndpointId: Endpoint, EventId: Event}
+OBJECTS: Final[dict[type, type[Any]]] = {PaymentId: Payment, EndpointId: Endpoint, EventId: Event, ReplayId: Replay}
 LOOKS = list(product(("phone", "desktop"), ("ko", "en"), ("light", "dark")))
 # Each size, language and theme meets each other once; with SCREENS there is a picture of everything.
 SOME = [("phone", "ko", "light"), ("phone", "en", "dark"), ("desktop", "ko", "dark"), ("desktop", "en", "light")]
@@ -60,7 +63,7 @@ def is_whole_page(client: Client, path: str) -> bool:
 
 @pytest.fixture
 def busy_bakery(bakery: Cast, run_worker: Work) -> Cast:
-    """A bakery with a payment that is done, one that waits for a deposit, and one that nobody finished."""
+    """A bakery with a payment that is done, one that waits for a deposit, one that nobody finished, and a replay."""
     for order, method in (("order-1042", "card"), ("order-1041", "vbank"), ("order-1040", "card")):
         imp_uid = bakery.opens_window(order, pay_method=method)
         if order == "order-1042":
@@ -69,6 +72,8 @@ def busy_bakery(bakery: Cast, run_worker: Work) -> Cast:
             bakery.portone.issue_account(imp_uid)
         bakery.lands(imp_uid=imp_uid, merchant_uid=order, imp_success="true")
     run_worker()
+    with inside(bakery.merchant.schema_name):
+        begin_replay(bakery.route, Wish(order="order-1042"), actor="owner@bakery.example", at=datetime.now(UTC))
     return bakery
 
 

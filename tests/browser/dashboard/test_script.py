@@ -23,7 +23,8 @@ PAGE = """{% extends "base.html" %}{% load paywitness %}{% block body %}
   {% copy "imp_448280" %}
   {% include "_choices.html" %}
   <details class="pop"><summary>메뉴</summary><ul><li><a href="/elsewhere">다른 곳</a></li></ul></details>
-  <div id="part" data-refresh="15" hx-get="/part" hx-trigger="refresh"><b data-fresh="sum">₩1</b></div>
+  <div id="part" data-refresh="15" hx-get="/part" hx-trigger="refresh"><b data-fresh="sum">₩1</b>
+    <details class="fold"><summary>숫자로</summary>₩1</details></div>
   <div id="polled" hx-get="/polled" hx-trigger="every 1s"></div>
   <form method="post" action="/sent" hx-post="/sent" hx-target="#answer"><button>보내기</button></form>
   <form method="post" action="/plain" data-confirm="정말입니까?"><button>지우기</button></form>
@@ -172,6 +173,18 @@ def test_a_part_refreshes_itself_while_it_is_seen(open_page: Callable[[], Tab], 
     tags = [tag for path, tag in site.asked if path == "/part"]
     assert tags[0] is None
     assert tags[-1] is not None
+
+
+def test_a_fold_that_is_read_is_not_closed(open_page: Callable[[], Tab], site: Site) -> None:
+    """A part waits with its question while somebody reads a fold of it, and asks again once that is closed."""
+    tab = open_page()
+    tab.locator(".fold summary").click()
+    tab.clock.run_for(40_000)
+    assert [path for path, _ in site.asked if path == "/part"] == []
+
+    tab.locator(".fold summary").click()
+    with tab.expect_response("**/part"):
+        tab.clock.run_for(16_000)
 
 
 def test_what_changed_is_marked_for_two_seconds(open_page: Callable[[], Tab], site: Site) -> None:

@@ -42,6 +42,8 @@ def branding(request: HttpRequest, place: Place) -> HttpResponse:
     brand = MerchantBrand.objects.defer("logo").filter(merchant=merchant).first()
     initial = {"name": brand.name, "colour": f"#{brand.colour}" if brand.colour else ""} if brand else {}
     form = BrandForm(request.POST or None, request.FILES or None, initial=initial)
+    if not (brand and brand.logo_name):
+        del form.fields["remove_logo"]
     if request.method == "POST":
         if not place.may(Role.ADMIN):
             raise PermissionDenied(Role.ADMIN)

@@ -43,7 +43,7 @@ def overview(request: HttpRequest, place: Place) -> HttpResponse:
 def addresses(request: HttpRequest, place: Place) -> HttpResponse:
     """Choose where customers may go back to, and which pages may ask."""
     chosen = chosen_of(place)
-    initial = {"return_urls": chosen.return_urls, "origins": chosen.origins}
+    initial = {"return_urls": chosen.return_urls, "forwards": chosen.forwards, "origins": chosen.origins}
     form = AddressesForm(request.POST if request.method == "POST" else None, initial=initial)
     if request.method == "POST" and may_change(place) and form.is_valid():
         return keep(request, place, form.cleaned_data, "settings_addresses")

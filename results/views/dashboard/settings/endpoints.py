@@ -13,6 +13,7 @@ from results.endpoints import (
     BadRotation,
     NoSuchEndpoint,
     NothingToResume,
+    TooManyEndpoints,
     change_endpoint,
     create_endpoint,
     header_names,
@@ -68,17 +69,13 @@ def endpoint_new(request: HttpRequest, place: Place) -> HttpResponse:
     """Make an endpoint, and show its secret once."""
     form = NewEndpointForm(request.POST or None)
     if request.method == "POST" and form.is_valid() and check_confirmed(request, form):
-        given = form.cleaned_data
-        endpoint, secret = create_endpoint(
-            place.route,
-            url=given["url"],
-            events=patterns_of(given["events"]),
-            description=given["description"],
-            headers=given["headers"],
-            actor=place.user.email,
-            at=now(),
-        )
-        return show_signing_secret(request, place, endpoint.id, secret)
+        given = form.cleaned_data | {"events": patterns_of(form.cleaned_data["events"])}
+        try:
+            endpoint, secret = create_endpoint(place.route, **given, actor=place.user.email, at=now())
+        except TooManyEndpoints as error:
+            form.add_error(None, in_words(error))
+        else:
+            return show_signing_secret(request, place, endpoint.id, secret)
     return show(request, "endpoint_form", place, here=HERE, form=form)
 
 

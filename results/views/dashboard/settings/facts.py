@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db.models import Count, Q
 
+from results.backlog import backlog_of, undelivered
 from results.core.ids import encode
 from results.endpoints import NoSuchEndpoint, header_names, state_of
 from results.health import host_of
@@ -50,7 +51,7 @@ class Shown:
 
 def show_all(route: Route) -> list[Shown]:
     """Return a mode's endpoints, oldest first, in two questions."""
-    waiting = Delivery.objects.filter(delivered_at=None, given_up_at=None).values("endpoint")
+    waiting = undelivered().values("endpoint")
     counts = dict(waiting.annotate(count=Count("id")).values_list("endpoint", "count"))
     endpoints = Endpoint.objects.filter(mode=route.mode).order_by("id")
     return [Shown(endpoint, counts.get(endpoint.id, 0)) for endpoint in endpoints]
@@ -61,8 +62,7 @@ def show_one(route: Route, endpoint_id: UUID) -> Shown:
     endpoint = Endpoint.objects.filter(mode=route.mode, id=endpoint_id).first()
     if endpoint is None:
         raise NoSuchEndpoint(encode("end", endpoint_id))
-    owed = Delivery.objects.filter(endpoint=endpoint, delivered_at=None, given_up_at=None).count()
-    return Shown(endpoint, owed)
+    return Shown(endpoint, backlog_of(endpoint.id).count())
 
 
 def secrets_of(endpoint: Endpoint, *, at: datetime) -> list[EndpointSecret]:

@@ -200,11 +200,28 @@ class AddressesForm(Form):
             "One a line, exactly as spelt. The first is where customers go unless an order names another of them."
         ),
     )
+    forwards = forms.BooleanField(
+        label=_("Send customers back by themselves"),
+        help_text=_(
+            "Three seconds after their payment is confirmed. Whoever still has to read something, such as an account"
+            " number or a refusal, stays until they click."
+        ),
+        required=False,
+    )
     origins = LinesField(
         spell_origin,
         label=_("Allowed origins"),
-        help_text=_("One a line: scheme and host of your shop’s pages, such as https://shop.example.com."),
+        help_text=_(
+            "One a line: scheme and host of your shop’s pages, such as https://shop.example.com. They are for questions"
+            " from browsers; today our API answers servers alone."
+        ),
     )
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or {}
+        if given.get("forwards") and not given.get("return_urls") and "return_urls" not in self.errors:
+            self.add_error("forwards", _("Write a return URL first: customers need somewhere to go back to."))
+        return given
 
 
 class PolicyForm(Form):
@@ -284,6 +301,7 @@ class ApiKeyForm(Form):
 class PortOneForm(Form):
     """Keys of PortOne's REST API. What was typed is given back to whoever typed it, so that nothing is lost."""
 
+    field_order = ("user_code",)
     imp_key = forms.RegexField(
         KEY,
         label=_("REST API key"),
@@ -300,6 +318,15 @@ class PortOneForm(Form):
         error_messages={
             "required": _("Copy the REST API secret from PortOne’s console."),
             "invalid": _("Copy the secret from PortOne’s console once more, without spaces."),
+        },
+    )
+    user_code = forms.RegexField(
+        r"^imp[0-9]{6,13}$",
+        label=_("Merchant code"),
+        help_text=_("고객사 식별코드 in PortOne’s console. It opens the payment window and is no secret."),
+        error_messages={
+            "required": _("Copy the merchant code from PortOne’s console. It begins with imp."),
+            "invalid": _("It begins with imp and goes on with digits, such as imp12345678."),
         },
     )
     tier = forms.RegexField(

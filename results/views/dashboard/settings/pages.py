@@ -75,5 +75,11 @@ def done(request: HttpRequest, place: Place, words: str, to: str, *args: Any) ->
     return lead(place, to, *args)
 
 
+def fail(request: HttpRequest, place: Place, words: str, to: str, *args: Any) -> HttpResponse:
+    """Say why nothing was done, and lead to a page."""
+    messages.error(request, words)
+    return lead(place, to, *args)
+
+
 def lead(place: Place, to: str, *args: Any) -> HttpResponse:
     return redirect(to, place.membership.merchant_id, place.route.mode, *args)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from results.views.dashboard.settings import branding, choices, endpoints, keys, portone
+from results.views.dashboard.settings import branding, choices, endpoints, keys, portone, replays
 
 ONE = "endpoints/<end:endpoint>/"
 
@@ -18,6 +18,10 @@ urlpatterns = [
     path(f"{ONE}rotate/", endpoints.endpoint_rotate, name="endpoint_rotate"),
     path(f"{ONE}ping/", endpoints.endpoint_ping, name="endpoint_ping"),
     path(f"{ONE}pings/<evt:event>/", endpoints.endpoint_pinged, name="endpoint_pinged"),
+    path("replays/", replays.replays, name="replays"),
+    path("replays/new/", replays.replay_new, name="replay_new"),
+    path("replays/<rep:replay>/", replays.replay, name="replay"),
+    path("replays/<rep:replay>/cancel/", replays.replay_cancel, name="replay_cancel"),
     path("addresses/", choices.addresses, name="settings_addresses"),
     path("policy/", choices.policy, name="settings_policy"),
     path("general/", choices.general, name="settings_general"),

@@ -65,6 +65,7 @@ SENTENCES: Final = (
     gettext_noop("Use port 443 or 8443."),
     gettext_noop("Describe the endpoint in one line of at most 120 characters."),
     gettext_noop("10 secrets sign already: wait until one retires, or let all of them retire at once."),
+    gettext_noop("There are 20 endpoints already, which is the most: change one of them."),
     gettext_noop("Let the old secret sign along for 0 to 7 days."),
     gettext_noop("Let the old key stay in use for 0 to 7 days."),
     gettext_noop("20 keys are in use already: revoke one that is not needed first."),
