@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tenants', '0008_brand'),
+        ('tenants', '0009_forward'),
     ]
 
     operations = [
