@@ -49,7 +49,7 @@ class AttemptOut(Schema):
     """One request to the endpoint, and what it answered."""
 
     number: Annotated[int, Field(description="as in the header x-paywitness-attempt", examples=[1])]
-    trigger: Annotated[Attempt.Trigger, Field(examples=["schedule"])]
+    trigger: Annotated[Literal["schedule", "replay", "test"], Field(examples=["schedule"])]
     started_at: Moment
     ms: Annotated[int, Field(examples=[87])]
     status: Annotated[int | None, Field(description="null when no answer came", examples=[200])]
