@@ -4,8 +4,12 @@ from ninja import NinjaAPI
 
 from api import errors
 from api.auth import needs
+from api.deliveries import router as deliveries
+from api.events import router as events
 from api.me import router as me
 from api.orders import router as orders
+from api.payments import router as payments
+from api.replays import router as replays
 
 api = NinjaAPI(
     title="Paywitness",
@@ -18,3 +22,7 @@ api = NinjaAPI(
 errors.install(api)
 api.add_router("/me", me)
 api.add_router("/orders", orders)
+api.add_router("/payments", payments)
+api.add_router("/events", events)
+api.add_router("/deliveries", deliveries)
+api.add_router("/replays", replays)

@@ -5,6 +5,8 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import structlog
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -89,6 +91,13 @@ def install(api: NinjaAPI) -> None:
     @api.exception_handler(HttpError)
     def unreadable(request: HttpRequest, error: HttpError) -> HttpResponse:
         return answer(Problem(error.status_code, "unreadable", _("The body cannot be read; send a JSON object.")))
+
+    @api.exception_handler(RequestDataTooBig)
+    def endless(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
+        detail = _("The body is too long: send at most %(most)s bytes.") % {
+            "most": settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        }
+        return answer(Problem(413, "body_too_long", detail))
 
     @api.exception_handler(Exception)
     def unforeseen(request: HttpRequest, error: Exception) -> HttpResponse:

@@ -19,7 +19,7 @@ from ninja import Status
 
 from api.auth import Caller, caller_of
 from api.door import say
-from api.errors import Problem
+from api.errors import Problem, unknown_field
 from tenants.fields import new_id
 from tenants.keys import ANSWERS_KEPT_FOR
 from tenants.models import IdempotentAnswer
@@ -34,6 +34,8 @@ def idempotent(operation: Operation) -> Operation:
 
     @wraps(operation)
     def once(request: HttpRequest, *args: Any, **named: Any) -> Any:
+        if "payload" not in named:
+            _refuse_body(request)
         key = request.headers.get("Idempotency-Key")
         if key is None:
             return operation(request, *args, **named)
@@ -47,6 +49,18 @@ def idempotent(operation: Operation) -> Operation:
         return answered
 
     return once
+
+
+def _refuse_body(request: HttpRequest) -> None:
+    """Raise Problem when a request says something that nobody would read."""
+    try:
+        said = json.loads(request.body) if request.body else {}
+    except (ValueError, RecursionError):
+        said = None
+    if said and isinstance(said, dict):
+        raise unknown_field(next(iter(said)))
+    if said != {}:
+        raise Problem(400, "unreadable", _("The body cannot be read; send a JSON object."))
 
 
 def _once(request: HttpRequest, key: str, deed: Callable[[], Any]) -> Any:

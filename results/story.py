@@ -171,7 +171,7 @@ def _payment(payment: Payment) -> PaymentPart:
         type=judged.get("type") or payment.told_type,
         version=payment.version,
         verified=judged.get("verified", ""),
-        checks=_checks(judged.get("checks")),
+        checks=read_checks(judged.get("checks")),
         mismatches=tuple(Mismatch(**mismatch) for mismatch in judged.get("mismatches", ())),
         money_moved=payment.money_moved,
         final=bool(judged.get("final")),
@@ -182,7 +182,7 @@ def _payment(payment: Payment) -> PaymentPart:
     )
 
 
-def _checks(kept: Mapping[str, str] | None) -> Checks:
+def read_checks(kept: Mapping[str, str] | None) -> Checks:
     """A check that was not kept was not made."""
     return Checks(**{field.name: Check((kept or {}).get(field.name, Check.SKIPPED)) for field in fields(Checks)})
 
@@ -251,7 +251,7 @@ def _event(
         status=payment.get("status"),
         verified=verification.get("result"),
         failed_checks=tuple(name for name, mark in verification.get("checks", {}).items() if mark == Check.FAIL),
-        checks=_checks(verification["checks"]) if "checks" in verification else None,
+        checks=read_checks(verification["checks"]) if "checks" in verification else None,
         amounts=Amounts(**{field.name: amount[field.name] for field in fields(Amounts)}) if amount else None,
         cause=envelope.get("cause"),
         late=bool(envelope.get("late")),

@@ -234,6 +234,12 @@ def _exact(value: Decimal, currency: str) -> Money | None:
         return None
 
 
+def amounts_of(snapshot: Snapshot, *, moved: bool) -> Amounts | None:
+    """Return an answer's amounts in minor units; None when one of them is not exact in its currency."""
+    paid, cancelled = (_exact(value, snapshot.currency) for value in (snapshot.amount, snapshot.cancel_amount))
+    return _amounts(paid, cancelled, moved=moved)
+
+
 def _amounts(paid: Money | None, cancelled: Money | None, *, moved: bool) -> Amounts | None:
     if paid is None or cancelled is None:
         return None

@@ -104,7 +104,7 @@ class Result:
             "cause": self.cause,
             "late": self.late,
             "supersedes": self.supersedes,
-            "data": {"order": _order(self.order), "payment": _payment(self.payment, self.order)},
+            "data": {"order": _order(self.order), "payment": describe_payment(self.payment, self.order)},
             "links": {"payment": self.link},
         }
 
@@ -174,7 +174,8 @@ def _expected(expected: Expected | None) -> dict[str, Any] | None:
     }
 
 
-def _payment(payment: PaymentView, order: OrderView) -> dict[str, Any]:
+def describe_payment(payment: PaymentView, order: OrderView) -> dict[str, Any]:
+    """Return the `payment` object of an event."""
     snapshot = payment.snapshot
     return {
         "id": payment.id,

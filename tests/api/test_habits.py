@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
+import httpx
 import pytest
 from structlog.contextvars import get_contextvars
 
@@ -95,6 +96,36 @@ def test_an_unknown_filter_is_refused_by_name(server: Server) -> None:
     refused = server.asks("GET", "/orders?statsu=paid")
 
     assert (refused.status_code, refused.json()["field"]) == (422, "statsu")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field"), [({"dry_run": True}, 422, "dry_run"), ([], 400, None), ({}, 404, None)]
+)
+@pytest.mark.parametrize("headers", [{}, {"Idempotency_Key": "k-1"}])
+def test_what_nobody_would_read_is_refused(
+    server: Server, body: object, status: int, field: str | None, headers: dict[str, str]
+) -> None:
+    """An operation that reads no body refuses the fields of one, rather than do what was not meant."""
+    refused = server.asks("POST", "/orders/order-1/expire", body, **headers)
+
+    assert (refused.status_code, refused.json().get("field")) == (status, field)
+
+
+@pytest.mark.parametrize("path", ["/orders", "/orders/order-1/expire"])
+@pytest.mark.parametrize(
+    ("body", "status"), [(b"nonsense", 400), (b"\xff", 400), (b'{"id":"' + b"x" * 70_000 + b'"}', 413)]
+)
+def test_a_body_that_cannot_be_read_is_no_fault_of_ours(server: Server, path: str, body: bytes, status: int) -> None:
+    """What is no JSON is a 400, and what is too long a 413, with and without an Idempotency-Key."""
+    headers = {"Authorization": f"Bearer {server.key}", "Content-Type": "application/json"}
+    address = f"{server.cast.web}/api/v1{path}"
+    answers = [
+        httpx.post(address, content=body, headers=headers | more, trust_env=False)
+        for more in ({}, {"Idempotency-Key": "k-1"})
+    ]
+
+    assert [answer.status_code for answer in answers] == [status, status]
+    assert {answer.headers["content-type"] for answer in answers} == {"application/problem+json"}
 
 
 class TestRepeats:
