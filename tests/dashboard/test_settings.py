@@ -19,8 +19,8 @@ from results.endpoints import create_endpoint, pause_endpoint
 from results.models import Attempt, Delivery, Endpoint, EndpointSecret
 from results.portone import open_access
 from results.views.dashboard.settings.events import OFFERED, patterns_of, ticked
-from results.views.dashboard.settings.wording import WITH_PARTS
 from results.views.result_page import return_key
+from results.wording import WITH_PARTS
 from tenants.fields import new_id
 from tenants.keys import rotate_key
 from tenants.models import ApiKey, AuditEntry, Credential, MerchantBrand, MerchantMode, RouteKey

@@ -22,7 +22,7 @@ from results.endpoints import (
     normalise_callback_url,
 )
 from results.views.dashboard.settings.events import choices, ticked
-from results.views.dashboard.settings.wording import in_words
+from results.wording import in_words
 from tenants.branding import BadBrand, read_colour, redraw
 from tenants.models.merchant import KEEPS, ConfirmPolicy, Language, Policy
 

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from results.views.dashboard.settings.forms import ApiKeyForm, OverlapForm
 from results.views.dashboard.settings.pages import confirmed, done, now, show, show_secret
-from results.views.dashboard.settings.wording import in_words
+from results.wording import in_words
 from tenants.access import Place, Role, member_page
 from tenants.keys import BadKeyChange, make_api_key, revoke_api_key, rotate_key
 from tenants.models import ApiKey, MerchantKey, RouteKey
