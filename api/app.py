@@ -4,8 +4,12 @@ from ninja import NinjaAPI
 
 from api import errors
 from api.auth import needs
+from api.credentials import router as credentials
+from api.endpoints import router as endpoints
 from api.me import router as me
 from api.orders import router as orders
+from api.route_keys import router as route_keys
+from api.settings import router as settings
 
 api = NinjaAPI(
     title="Paywitness",
@@ -18,3 +22,7 @@ api = NinjaAPI(
 errors.install(api)
 api.add_router("/me", me)
 api.add_router("/orders", orders)
+api.add_router("/endpoints", endpoints)
+api.add_router("/credentials", credentials)
+api.add_router("/route-keys", route_keys)
+api.add_router("/settings", settings)
