@@ -27,6 +27,9 @@ DROPPED: Final = f"""
 DELETE FROM public.tenants_duty WHERE lane = %(endpoint)s AND kind IN ('deliver', 'redeliver', 'probe')
     AND reference <> ALL(ARRAY({PINGS}))
 """  # noqa: S608  our own constants
+ENDED: Final = """
+DELETE FROM public.tenants_duty WHERE lane = %(endpoint)s AND kind IN ('deliver', 'redeliver', 'probe')
+"""
 # Duties first and deliveries second, here as where attempts are recorded: in another order two of them could wait
 # for each other.
 OWED: Final = f"""
@@ -48,7 +51,10 @@ ON CONFLICT (reference) WHERE kind = 'probe' DO UPDATE SET due_at = EXCLUDED.due
 
 
 def lock(ids: Iterable[UUID]) -> QuerySet[Endpoint]:
-    """Lock endpoints against each other's changes, and against publishing to those that do not listen."""
+    """Lock endpoints against each other's changes, and against publishing to those that do not listen.
+
+    One that was deleted, meanwhile or long ago, is not among them.
+    """
     # Not the key: deliveries that are being inserted refer to it, and need not wait.
     return Endpoint.objects.select_for_update(no_key=True).filter(id__in=list(ids)).order_by("id")
 
@@ -63,6 +69,12 @@ def give_up_backlog(endpoint: UUID, *, at: datetime) -> int:
     """Give up everything that an endpoint has not heard, so that a replay alone can send it; return how much."""
     drop_duties(endpoint)
     return backlog_of(endpoint).update(given_up_at=at)
+
+
+def end_for_good(endpoint: UUID, *, at: datetime) -> int:
+    """Owe an endpoint nothing any more, pings included, and give up all that it has not heard; return how much."""
+    _run(ENDED, {"endpoint": endpoint})
+    return Delivery.objects.filter(endpoint=endpoint, delivered_at=None, given_up_at=None).update(given_up_at=at)
 
 
 def backlog_of(endpoint: UUID) -> QuerySet[Delivery]:

@@ -71,6 +71,7 @@ JOIN {schema}.results_event AS event ON event.id = delivery.event_id
 JOIN {schema}.results_endpoint AS endpoint ON endpoint.id = delivery.endpoint_id
 LEFT JOIN {schema}.results_payment AS payment ON payment.id = event.payment_id
 WHERE delivery.id = ANY(%(ids)s) AND delivery.delivered_at IS NULL AND delivery.given_up_at IS NULL
+    AND endpoint.deleted_at IS NULL
     AND (event.type = 'endpoint.ping' OR (endpoint.paused_at IS NULL AND endpoint.disabled_at IS NULL
         AND (endpoint.opened_at IS NULL OR delivery.id = ANY(%(probes)s))))
 """

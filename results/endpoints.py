@@ -1,4 +1,4 @@
-"""Where does a merchant hear us? Make an endpoint, change it, let it rest, give it another secret, try it.
+"""Where does a merchant hear us? Make an endpoint, change it, let it rest, give it another secret, try it, end it.
 
 Who changed what is kept in the audit, with hosts and the names of things only: addresses hold secrets in their path,
 and headers are often passwords. Whatever changes an endpoint holds its row, so that no news slips past (`backlog`).
@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from results import duties
-from results.backlog import drop_duties, give_up_backlog, lock, owe_backlog, owe_probe
+from results.backlog import drop_duties, end_for_good, give_up_backlog, lock, owe_backlog, owe_probe
 from results.core.headers import check_headers
 from results.core.health import Health
 from results.core.ids import encode
@@ -30,7 +30,7 @@ from results.outbound import check_target
 from results.tell import freeze_notice
 from tenants.fields import new_id
 from tenants.mail import Letter, write_to_owners
-from tenants.models import AuditEntry
+from tenants.models import AuditEntry, MerchantMode
 from tenants.routing import Route
 
 LONGEST_DESCRIPTION: Final = 120
@@ -99,11 +99,15 @@ def create_endpoint(
 
     Raises BadCallbackUrl, BadSubscription, BadDescription, BadHeaders or TooManyEndpoints.
     """
-    if Endpoint.objects.filter(mode=route.mode).count() >= MOST_ENDPOINTS:
-        raise TooManyEndpoints(f"There are {MOST_ENDPOINTS} endpoints already, which is the most: change one of them.")
     endpoint = Endpoint(mode=route.mode, created_at=at)
     _put(endpoint, _read(route, endpoint.id, url=url, events=events, description=description, headers=headers or {}))
     with transaction.atomic():
+        # Two at once would each count without the other.
+        MerchantMode.objects.select_for_update().get(merchant=route.merchant_id, mode=route.mode)
+        if Endpoint.objects.filter(mode=route.mode).count() >= MOST_ENDPOINTS:
+            raise TooManyEndpoints(
+                f"There are {MOST_ENDPOINTS} endpoints already, which is the most: change or delete one of them."
+            )
         endpoint.save(force_insert=True)
         secret = _add_secret(route, endpoint, at=at)
         _note(route, endpoint, "created", actor=actor, at=at, host=host_of(endpoint))
@@ -256,6 +260,23 @@ def ping(route: Route, endpoint_id: UUID, *, at: datetime) -> Event:
         owed = [(endpoint.id, delivery.id)]
         duties.owe_deliveries(merchant=route.merchant_id, mode=route.mode, deliveries=owed, due_at=at)
     return event
+
+
+def delete_endpoint(route: Route, endpoint_id: UUID, *, actor: str, at: datetime) -> None:
+    """End an endpoint for good: nothing is sent there any more, and what it has not heard is given up.
+
+    Its secrets and fixed headers are gone; its row stays, unseen, because deliveries and attempts refer to it. A
+    request that is under way is finished and written down. The owners are written to. Raises NoSuchEndpoint.
+    """
+    with transaction.atomic():
+        endpoint = _lock(route, endpoint_id)
+        endpoint.deleted_at, endpoint.headers = at, None
+        endpoint.save(update_fields=["deleted_at", "headers"])
+        endpoint.secrets.all().delete()
+        given_up = end_for_good(endpoint.id, at=at)
+        host = host_of(endpoint)
+        _note(route, endpoint, "deleted", actor=actor, at=at, host=host, given_up=given_up)
+        write_to_owners(Letter.ENDPOINT_DELETED, merchant=route.merchant_id, mode=route.mode, subject=host, at=at)
 
 
 def state_of(endpoint: Endpoint) -> str:

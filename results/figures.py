@@ -77,6 +77,8 @@ WITH told AS (
     FROM results_payment AS payment
     JOIN results_event AS event ON event.payment_id = payment.id AND event.type = 'payment.paid'
     JOIN results_delivery AS delivery ON delivery.event_id = event.id AND delivery.created_at = event.created_at
+    JOIN results_endpoint AS endpoint ON endpoint.id = delivery.endpoint_id
+        AND (endpoint.deleted_at IS NULL OR delivery.heard_at IS NOT NULL)
     WHERE payment.mode = %(mode)s AND payment.paid_iso >= %(since)s AND payment.money_moved
     ORDER BY payment.id, delivery.endpoint_id, event.created_at)
 SELECT hour, percentile_disc(0.5) WITHIN GROUP (ORDER BY seconds),
@@ -87,6 +89,7 @@ SELECT reconciliation.watermark, gap.number, gap.newest,
     EXISTS (SELECT FROM results_payment WHERE mode = %(mode)s),
     (SELECT count(DISTINCT event.payment_id)
         FROM results_delivery AS delivery JOIN results_event AS event ON event.id = delivery.event_id
+        JOIN results_endpoint AS endpoint ON endpoint.id = delivery.endpoint_id AND endpoint.deleted_at IS NULL
         WHERE delivery.given_up_at >= %(lately)s AND delivery.heard_at IS NULL AND event.mode = %(mode)s),
     credential.id, credential.refused_at, credential.paused_until
 FROM (SELECT count(*) AS number, max(created_at) AS newest FROM results_event

@@ -49,6 +49,7 @@ FROM {schema}.results_endpoint AS endpoint LEFT JOIN LATERAL (
     SELECT created_at FROM {schema}.results_delivery AS delivery
     WHERE delivery.endpoint_id = endpoint.id AND delivered_at IS NULL AND given_up_at IS NULL AND NOT again
     ORDER BY created_at LIMIT 1) AS first ON endpoint.paused_at IS NULL AND endpoint.disabled_at IS NULL
+WHERE endpoint.deleted_at IS NULL
 """
 
 

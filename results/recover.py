@@ -32,6 +32,7 @@ FROM results_delivery AS delivery
 JOIN results_endpoint AS endpoint ON endpoint.id = delivery.endpoint_id
 WHERE endpoint.id = ANY(%(endpoints)s)
     AND endpoint.paused_at IS NULL AND endpoint.disabled_at IS NULL AND endpoint.opened_at IS NULL
+    AND endpoint.deleted_at IS NULL
     AND delivery.delivered_at IS NULL AND delivery.given_up_at IS NULL
     AND COALESCE(delivery.began_at, delivery.created_at) < %(before)s AND delivery.created_at < %(before)s
     AND NOT EXISTS (
@@ -51,6 +52,7 @@ def recover_everywhere() -> None:
         try:
             with inside(merchant.schema_name):
                 owe_missing_deliveries(merchant, at=datetime.now(UTC))
+                give_up_for_deleted(at=datetime.now(UTC))
         except DatabaseError as error:
             log.error("recovering_failed", merchant=str(merchant.id), error=type(error).__name__)
 
@@ -76,6 +78,16 @@ def owe_missing_deliveries(merchant: Merchant, *, at: datetime) -> int:
     if missing:
         log.error("deliveries_without_duty", merchant=str(merchant.id), deliveries=missing, endpoints=len(endpoints))
     return missing
+
+
+def give_up_for_deleted(*, at: datetime) -> int:
+    """Give up what was published to an endpoint while it was being deleted; return how much that was.
+
+    Inside the merchant's schema. Its duties are dropped when their turn comes.
+    """
+    deleted = list(Endpoint.ever.exclude(deleted_at=None).values_list("id", flat=True))
+    owed = Delivery.objects.filter(endpoint__in=deleted, delivered_at=None, given_up_at=None)
+    return owed.update(given_up_at=at) if deleted else 0
 
 
 def listening_endpoints() -> QuerySet[Endpoint]:

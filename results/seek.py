@@ -11,7 +11,9 @@ from results.core.replay import NEVER_FILLED, Standing, Wish
 from results.core.words import EventType
 from results.models import Delivery, Endpoint, Event, Order
 
-LISTENING: Final = Q(endpoint__paused_at=None, endpoint__disabled_at=None, endpoint__opened_at=None)
+LISTENING: Final = Q(
+    endpoint__paused_at=None, endpoint__disabled_at=None, endpoint__opened_at=None, endpoint__deleted_at=None
+)
 UNDELIVERED: Final = Q(delivered_at=None, given_up_at=None)
 STANDINGS: Final = {
     Standing.UNDELIVERED: UNDELIVERED,

@@ -1,6 +1,7 @@
 """Do the steps towards the first payment: enter keys that PortOne takes, note what was pasted, make an order to try."""
 
 import secrets
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -26,27 +27,35 @@ class NotInLiveMode(Exception):
 
 
 def enter_keys(
-    route: Route, *, imp_key: str, imp_secret: str, tier: str, user_code: str, actor: str, at: datetime
+    route: Route, *, imp_key: str, imp_secret: str, tier: str, user_code: str | None, actor: str, at: datetime
 ) -> KeysTaken | KeysNotTaken:
-    """Try the keys and, if PortOne takes them, keep them sealed in place of those there were."""
+    """Try the keys and, if PortOne takes them, keep them sealed in place of those there were.
+
+    Without a `user_code` the one that is noted stays, unless the keys are another account's.
+    """
     account = account_of(imp_key, tier)
     tried = try_keys(Access(new_id(), imp_key, imp_secret, tier, account=account))
     if isinstance(tried, KeysNotTaken):
         return tried
     with transaction.atomic():
+        same = Credential.objects.filter(merchant=route.merchant_id, mode=route.mode, account=account).exists()
         connect_account(route, imp_key=imp_key, imp_secret=imp_secret, tier=tier, actor=actor, at=at)
-        _note(route, user_code=user_code, **_listed(tried.channels, at=at))
+        known = {} if user_code is None and same else {"user_code": user_code or ""}
+        _note(route, **known, **_listed(tried.channels, at=at))
     with inside("public"):
         ensure_sweeps()
     return tried
 
 
 def read_channels_again(route: Route, *, at: datetime) -> KeysTaken | KeysNotTaken | None:
-    """Ask PortOne once more with the keys that are kept; None when there are none. Changes no key."""
+    """Ask PortOne once more with the keys that are kept; None when there are none. Changes no key.
+
+    A token that they bought before is not used: it outlives keys that were taken back.
+    """
     credential = Credential.objects.filter(merchant=route.merchant_id, mode=route.mode).first()
     if credential is None:
         return None
-    tried = try_keys(open_access(credential, route.open_vault()))
+    tried = try_keys(replace(open_access(credential, route.open_vault()), token=None, token_expires_at=None))
     if isinstance(tried, KeysTaken) and tried.channels is not None:
         _note(route, **_listed(tried.channels, at=at))
     return tried

@@ -277,6 +277,8 @@ def _delivery(delivery: Delivery, attempts: Sequence[Attempt], next_at: datetime
 
 
 def _held(endpoint: Endpoint) -> str:
+    if endpoint.deleted_at:
+        return "deleted"
     if endpoint.disabled_at:
         return "disabled"
     if endpoint.paused_at:

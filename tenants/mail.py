@@ -38,6 +38,7 @@ class Letter(StrEnum):
     ENDPOINT_FAILING = "endpoint_failing"
     ENDPOINT_DISABLED = "endpoint_disabled"
     ENDPOINT_CHANGED = "endpoint_changed"
+    ENDPOINT_DELETED = "endpoint_deleted"
     MERCHANT_CLOSED = "merchant_closed"
 
 

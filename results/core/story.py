@@ -116,7 +116,7 @@ class AttemptPart:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryPart:
-    """One endpoint that is to hear an event. `held` says of its endpoint: `paused`, `disabled`, or `failing`.
+    """One endpoint that is to hear an event. `held` says of its endpoint: `paused`, `disabled`, `failing` or `deleted`.
 
     What fails so often is only probed, until it is back.
     """

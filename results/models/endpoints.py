@@ -8,12 +8,20 @@ from django.db import models
 from tenants.fields import SealedField, id_field, mode_field
 
 
+class EndpointsThere(models.Manager["Endpoint"]):
+    """Endpoints but those that were deleted, which nobody lists, changes or tells any more."""
+
+    def get_queryset(self) -> models.QuerySet["Endpoint"]:
+        return super().get_queryset().filter(deleted_at=None)
+
+
 class Endpoint(models.Model):
     """The merchant's callback URL with its signing secrets. Outbound only.
 
     `failures` and `failing_since` count what has failed since the last success. While `opened_at` is set the circuit
     is open: one probe at a time is sent, and everything else waits as backlog without duties, as it does while the
-    endpoint is paused or disabled.
+    endpoint is paused or disabled. One that was deleted has its row for the ledger alone: what it heard refers to it.
+    `objects` passes it over; the ledger reads `ever`.
     """
 
     class Disabled(models.TextChoices):
@@ -35,6 +43,10 @@ class Endpoint(models.Model):
     warned_at = models.DateTimeField(null=True, help_text="when its merchant was told that it is failing")
     opened_at = models.DateTimeField(null=True, help_text="since when it is only probed")
     probes = models.SmallIntegerField(default=0, db_default=0, help_text="failed probes since then")
+    deleted_at = models.DateTimeField(null=True, help_text="when its duties ended for good")
+
+    ever: ClassVar[models.Manager["Endpoint"]] = models.Manager()
+    objects = EndpointsThere()
 
     def __str__(self) -> str:
         return self.url

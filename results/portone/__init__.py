@@ -10,6 +10,7 @@ from results.portone.credentials import (
     note_account,
     open_access,
     seal_credential,
+    show_masked,
 )
 from results.portone.errors import (
     PaymentUnknown,
@@ -47,4 +48,5 @@ __all__ = [
     "note_account",
     "open_access",
     "seal_credential",
+    "show_masked",
 ]

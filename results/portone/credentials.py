@@ -17,6 +17,8 @@ TABLE = "tenants_credential"
 # How keys and sub-store codes are written; what is not was copied wrongly.
 KEY: Final = re.compile(r"[!-~]{1,512}")
 TIER: Final = re.compile(r"[A-Za-z0-9]{3}")
+SHOWN: Final = 4
+SHORT: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,12 @@ def open_access(credential: Credential, vault: Vault) -> Access:
 
 def _open(credential: Credential, name: str, vault: Vault) -> str:
     return vault.open(getattr(credential, name), table=TABLE, field=name, row=credential.id).decode()
+
+
+def show_masked(credential: Credential, vault: Vault) -> str:
+    """Return the end of a merchant's key, by which people know it again, and of a short one nothing."""
+    imp_key = _open(credential, "imp_key", vault)
+    return f"…{imp_key[-SHOWN:]}" if len(imp_key) >= SHORT else "…"
 
 
 def seal_credential(credential: Credential, vault: Vault, *, imp_key: str, imp_secret: str) -> None:

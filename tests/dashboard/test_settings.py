@@ -20,13 +20,14 @@ from results.endpoints import MOST_ENDPOINTS, create_endpoint, pause_endpoint, p
 from results.models import Attempt, Delivery, Endpoint, EndpointSecret, Setup
 from results.portone import open_access
 from results.views.dashboard.settings.events import OFFERED, patterns_of, ticked
-from results.views.dashboard.settings.wording import WITH_PARTS
 from results.views.result_page import return_key
+from results.wording import WITH_PARTS
 from tenants.fields import new_id
 from tenants.keys import rotate_key
 from tenants.mail import STEP as LETTERS
 from tenants.models import ApiKey, AuditEntry, Credential, MerchantBrand, MerchantMode, RouteKey
 from tenants.routing import find_mode, forget_everything, inside
+from tenants.scopes import ON_REQUEST, USUAL
 from tests.dashboard.settings_stage import PASSWORD, confirm, endpoint_of, member, page, text_of
 from tests.factories import Cast
 
@@ -119,7 +120,7 @@ def test_a_developer_changes_endpoints_and_keys_but_no_policy(bakery: Cast, deve
     policies += [page(bakery, "settings_branding"), page(bakery, "portone_replace")]
 
     refused = [developer.post(address, {}) for address in policies]
-    made = developer.post(page(bakery, "api_key_new"), {"name": "order server"})
+    made = developer.post(page(bakery, "api_key_new"), {"name": "order server", "scopes": USUAL})
 
     assert {answer.status_code for answer in refused} == {403}
     assert made.status_code == 200
@@ -491,7 +492,7 @@ def test_language_and_retention_are_chosen(bakery: Cast, owner: Client) -> None:
 
 def test_an_api_key_works_until_it_is_revoked(bakery: Cast, developer: Client) -> None:
     """A new key opens the API, is shown once, and is refused from the moment on at which it is revoked."""
-    shown = text_of(developer.post(page(bakery, "api_key_new"), {"name": HOSTILE[:60]}))
+    shown = text_of(developer.post(page(bakery, "api_key_new"), {"name": HOSTILE[:60], "scopes": USUAL}))
     key = ApiKey.objects.latest("created_at")
     text = shown.partition(f"{key.prefix}_")[2][:32]
     bearer = {"Authorization": f"Bearer {key.prefix}_{text}"}
@@ -511,6 +512,50 @@ def test_an_api_key_works_until_it_is_revoked(bakery: Cast, developer: Client) -
     assert text not in listed
     assert "<script>" not in listed.partition("<main")[2]
     assert key.prefix not in text_of(developer.get(page(bakery, "settings_keys"))).partition("<main")[2]
+
+
+def test_a_key_has_the_scopes_that_are_ticked(bakery: Cast, developer: Client) -> None:
+    """It may do what was ticked and nothing else, and opens nothing from its last day on; the list says both."""
+    given = {"name": "deployer", "scopes": ["orders:read", "endpoints:write"], "days": "30"}
+    developer.post(page(bakery, "api_key_new"), given)
+
+    key = ApiKey.objects.get(name="deployer")
+    assert key.scopes == ["orders:read", "endpoints:write"]
+    assert key.expires_at == key.created_at + timedelta(days=30)
+    listed = text_of(developer.get(page(bakery, "settings_keys"))).partition('id="api"')[2].partition("<form")[0]
+    assert "Make, change and delete endpoints" in listed
+    ApiKey.objects.filter(id=key.id).update(expires_at=key.created_at)
+    assert "has expired" in text_of(developer.get(page(bakery, "settings_keys")))
+
+
+def test_what_could_lead_results_elsewhere_is_not_ticked(bakery: Cast, developer: Client) -> None:
+    """The usual scopes are ticked beforehand; the others stand apart, with a warning."""
+    usual, apart = text_of(developer.get(page(bakery, "settings_keys"))).split('id="apart"')
+
+    def ticked_in(part: str) -> list[str]:
+        return re.findall(r'name="scopes" value="([a-z_:]+)" checked', part)
+
+    assert (tuple(ticked_in(usual)), ticked_in(apart)) == (USUAL, [])
+    assert set(re.findall(r'name="scopes" value="([a-z_:]+)"', apart)) == ON_REQUEST
+
+
+@pytest.mark.parametrize(
+    ("slip", "words"),
+    [
+        ({"scopes": []}, "Tick at least one"),
+        ({"scopes": ["payments:steal"]}, "payments:steal"),
+        ({"days": "31"}, "Choose one of these."),
+    ],
+)
+def test_a_key_without_meaning_is_not_made(
+    bakery: Cast, developer: Client, slip: dict[str, object], words: str
+) -> None:
+    """No scope, an unknown one, or an odd expiry: what is wrong is said, and there is no key."""
+    before = ApiKey.objects.count()
+    answer = developer.post(page(bakery, "api_key_new"), {"name": "x", "scopes": ["orders:read"]} | slip)
+
+    assert (answer.status_code, words in text_of(answer)) == (422, True)
+    assert ApiKey.objects.count() == before
 
 
 def test_the_florists_key_is_not_there_to_revoke(bakery: Cast, florist: Cast, developer: Client) -> None:

@@ -1,17 +1,21 @@
 """Endpoints: who changed what, what waits while one rests, which secrets sign, and what a ping says."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.core.management import call_command
 from django.db import transaction
 
 from deploy.demo.mischief import Fault
 from results.backlog import lock
 from results.core.headers import BadHeaders
 from results.core.ids import encode
+from results.core.replay import Wish
 from results.core.subscription import BadSubscription
 from results.deliver import open_headers, open_secrets
 from results.endpoints import (
@@ -25,13 +29,21 @@ from results.endpoints import (
     TooManyEndpoints,
     change_endpoint,
     create_endpoint,
+    delete_endpoint,
     pause_endpoint,
     ping,
     resume_endpoint,
     rotate_secret,
 )
+from results.figures import read_figures, read_listeners
+from results.gauges import read_deliveries
 from results.health import Outcome, note
+from results.management.endpoint_table import facts_of_all
 from results.models import Attempt, Delivery, Endpoint, EndpointSecret
+from results.recover import give_up_for_deleted
+from results.seek import find_endpoints
+from results.steps import read_progress
+from results.views.dashboard.settings.facts import show_all
 from tenants.models import AuditEntry, Duty, Membership
 from tenants.routing import inside
 from tests.factories import Cast
@@ -466,3 +478,142 @@ def test_a_mode_has_twenty_endpoints_at_the_most(bakery: Cast) -> None:
 
     with inside(bakery.merchant.schema_name), pytest.raises(TooManyEndpoints, match="20 endpoints already"):
         create_endpoint(bakery.route, url="https://one.example.com/", actor="tests", at=NOON)
+
+
+# Deleted
+
+
+def delete(cast: Cast) -> Endpoint:
+    id_ = endpoint_of(cast).id
+    within(cast, delete_endpoint)
+    with inside(cast.merchant.schema_name):
+        return Endpoint.ever.get(id=id_)
+
+
+def test_a_deleted_endpoint_hears_nothing_more(bakery: Cast, run_worker: Work) -> None:
+    """What is told afterwards is not owed to it, and nothing that was owed is sent."""
+    pays(bakery, "order-1")
+    within(bakery, pause_endpoint)
+    run_worker()
+    within(bakery, ping)
+    delete(bakery)
+    pays(bakery, "order-2")
+    run_worker()
+
+    assert bakery.told() == []
+    assert [row.given_up_at for row in bakery.rows(Delivery)] == [NOON, NOON]
+    assert not Duty.objects.filter(kind__in=["deliver", "redeliver", "probe"]).exists()
+
+
+def test_what_was_heard_stays_in_the_ledger(bakery: Cast, run_worker: Work) -> None:
+    """Deliveries, attempts and the story of a payment are there after its endpoint was deleted."""
+    pays(bakery, "order-1")
+    run_worker()
+    host = delete(bakery).url.split("/")[2]
+
+    assert [row.delivered_at is not None for row in bakery.rows(Delivery)] == [True]
+    assert len(bakery.rows(Attempt)) == 1
+    out = StringIO()
+    call_command("explain", "order-1", stdout=out)
+    assert host in out.getvalue()
+
+
+def test_a_deleted_endpoints_secrets_are_gone(bakery: Cast) -> None:
+    """Signing secrets and fixed headers are removed; the audit names the host and never the path."""
+    within(bakery, change_endpoint, headers={"x-key": "not-a-secret"}, url=f"http://localhost:8200/{PRIVATE}")
+
+    assert delete(bakery).headers is None
+
+    assert bakery.rows(EndpointSecret) == []
+    assert audited("deleted") == [{"mode": "live", "host": "localhost:8200", "given_up": 0}]
+
+
+def test_the_owners_are_told_of_a_deletion(bakery: Cast, postbox: Postbox, do_jobs: Callable[[], None]) -> None:
+    """A shop that hears nothing any more must not come as a surprise."""
+    delete(bakery)
+    do_jobs()
+
+    [letter] = postbox.letters
+    assert ("삭제" in letter["Subject"], "127.0.0.1" in letter.get_content()) == (True, True)
+
+
+def test_a_deleted_endpoint_is_nowhere(bakery: Cast, florist: Cast) -> None:
+    """Lists, figures and the terminal pass it over, though it was failing and disabled when it was deleted."""
+    update(bakery, failing_since=NOON, opened_at=NOON, disabled_at=NOON, disabled_because="failing")
+    deleted = delete(bakery)
+    out = StringIO()
+    call_command("endpoint", "list", "--json", stdout=out)
+
+    with inside(bakery.merchant.schema_name):
+        assert (facts_of_all(bakery.route, at=NOON), show_all(bakery.route)) == ([], [])
+        assert list(read_listeners(bakery.mode)) == []
+        assert find_endpoints(bakery.mode, Wish(endpoint=deleted.id)) == []
+        assert list(read_progress(bakery.route).endpoints) == []
+    assert [facts["endpoint"] for facts in json.loads(out.getvalue())] == [encode("end", endpoint_of(florist).id)]
+    [troubles] = [metric for metric in read_deliveries() if metric.name == "paywitness_endpoints"]
+    assert [sample.value for sample in troubles.samples] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("step", [change_endpoint, pause_endpoint, resume_endpoint, rotate_secret, ping])
+def test_nothing_is_done_to_a_deleted_endpoint(bakery: Cast, step: Any) -> None:
+    """Whatever is asked of it: there is no such endpoint, and it cannot be deleted twice."""
+    more = {resume_endpoint: {"with_backlog": True}, rotate_secret: {"overlap": HOUR}}.get(step, {})
+    deleted = delete(bakery)
+
+    for deed, named in ((step, more), (delete_endpoint, {})):
+        actor = {} if deed is ping else {"actor": "tests"}
+        with pytest.raises(NoSuchEndpoint), inside(bakery.merchant.schema_name):
+            deed(bakery.route, deleted.id, at=NOON, **actor, **named)
+
+
+def test_what_was_under_way_says_nothing_of_a_deleted_endpoint(bakery: Cast) -> None:
+    """An attempt that ends after the deletion neither disables it, nor probes it, nor writes to anybody."""
+    deleted = delete(bakery)
+    outcome = Outcome(endpoint=deleted.id, heard=False, gone=True, probe=False, test=False, jitter=0)
+
+    with inside(bakery.merchant.schema_name), transaction.atomic():
+        note(bakery.route, lock([deleted.id]), [outcome], at=NOON)
+
+    with inside(bakery.merchant.schema_name):
+        assert Endpoint.ever.get(id=deleted.id).disabled_at is None
+    assert not Duty.objects.filter(lane=deleted.id).exists()
+
+
+def test_a_deletion_makes_room(bakery: Cast) -> None:
+    """A deleted endpoint is none of the most that a mode may have."""
+    with inside(bakery.merchant.schema_name):
+        for _number in range(MOST_ENDPOINTS - 1):
+            create_endpoint(bakery.route, url="https://shop.example.com/", actor="tests", at=NOON)
+        with pytest.raises(TooManyEndpoints):
+            create_endpoint(bakery.route, url="https://shop.example.com/", actor="tests", at=NOON)
+        first = Endpoint.objects.order_by("id")[0]
+        delete_endpoint(bakery.route, first.id, actor="tests", at=NOON)
+
+        create_endpoint(bakery.route, url="https://shop.example.com/", actor="tests", at=NOON)
+        assert Endpoint.objects.count() == MOST_ENDPOINTS
+
+
+def test_what_was_published_meanwhile_is_given_up_later(bakery: Cast, run_worker: Work) -> None:
+    """News that were being written while their endpoint was deleted are owed for ever by nobody."""
+    pays(bakery, "order-1")
+    run_worker()
+    delete(bakery)
+    with inside(bakery.merchant.schema_name):
+        Delivery.objects.update(delivered_at=None, given_up_at=None)
+
+        assert (give_up_for_deleted(at=NOON), give_up_for_deleted(at=NOON)) == (1, 0)
+
+    assert undelivered(bakery) == 0
+
+
+def test_what_a_deletion_gave_up_is_no_trouble(bakery: Cast, run_worker: Work) -> None:
+    """Home counts neither as given up nor as slow what somebody chose not to hear."""
+    within(bakery, pause_endpoint)
+    pays(bakery, "order-1")
+    run_worker()
+    within(bakery, delete_endpoint, at=datetime.now(UTC))
+
+    with inside(bakery.merchant.schema_name):
+        figures = read_figures(bakery.route, at=datetime.now(UTC))
+
+    assert (figures.given_up, figures.told) == (0, None)

@@ -1,4 +1,4 @@
-"""Look after a merchant's endpoints: list, add, change, pause, resume, rotate, ping."""
+"""Look after a merchant's endpoints: list, add, change, pause, resume, rotate, ping, delete."""
 
 import json
 import re
@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from results.core.headers import BadHeaders
 from results.core.ids import decode, encode
+from results.core.result import written_time
 from results.core.subscription import BadSubscription
 from results.core.words import DEFAULT_EVENTS
 from results.endpoints import (
@@ -24,6 +25,7 @@ from results.endpoints import (
     TooManyEndpoints,
     change_endpoint,
     create_endpoint,
+    delete_endpoint,
     pause_endpoint,
     ping,
     resume_endpoint,
@@ -77,6 +79,7 @@ class Command(BaseCommand):
         )
         rotate = add_action(actions, "rotate", "give it a new signing secret; prints it once", one=True)
         rotate.add_argument("--overlap", default="24h", help="how long the old secrets sign along: 0 to 7d (24h)")
+        add_action(actions, "delete", "end it for good: what it has not heard is given up", one=True)
         test = add_action(actions, "ping", "send it a test event, signed with its real secret", one=True)
         test.add_argument("--wait", action="store_true", help="show what came of it; fails unless it was delivered")
 
@@ -208,6 +211,12 @@ def await_attempt(event: UUID) -> Attempt:
     raise CommandError(f"--wait: nothing was sent within {LONGEST_WAIT:.0f} s; see that a worker runs")
 
 
+def delete(command: Command, route: Route, options: Facts, at: datetime) -> None:
+    delete_endpoint(route, read_endpoint(options), actor=ACTOR, at=at)
+    facts = {"endpoint": options["endpoint"], "deleted_at": written_time(at)}
+    command.show(options, facts, f"{options['endpoint']} is deleted; what it heard stays in the ledger")
+
+
 def show_one(command: Command, route: Route, options: Facts, *, at: datetime) -> None:
     wanted = encode("end", read_endpoint(options))
     [facts] = [facts for facts in facts_of_all(route, at=at) if facts["endpoint"] == wanted]
@@ -257,4 +266,5 @@ ACTIONS: Final[Mapping[str, Callable[[Command, Route, Facts, datetime], None]]] 
     "resume": resume,
     "rotate": rotate,
     "ping": send_ping,
+    "delete": delete,
 }

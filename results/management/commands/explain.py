@@ -42,7 +42,7 @@ CAUSES: Final = {
     "order_registered": "the order was registered",
     "member": "a member decided so",
 }
-HELD: Final = {"failing": "failing and only probed until it is back"}
+HELD: Final = {"failing": "failing and only probed until it is back", "deleted": "deleted, and about to be given up"}
 REVIEWS: Final = {
     "payment.review.amount_mismatch": "the amount is not what was expected, or not exact in its currency",
     "payment.review.currency_mismatch": "the currency is not what was expected",

@@ -169,6 +169,7 @@ HELD: Final[dict[str, Text]] = {
     "paused": _("The endpoint is paused. It is told after it is resumed."),
     "disabled": _("The endpoint is switched off. It is told after it is enabled again."),
     "failing": _("The endpoint keeps failing. It is probed, and told as soon as it is back."),
+    "deleted": _("The endpoint was deleted. It is told nothing any more."),
 }
 OUTCOMES: Final[dict[str, Text]] = {
     "succeeded": _("It says the payment succeeded."),

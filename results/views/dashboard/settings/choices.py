@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 from results.views.dashboard.settings.facts import show_all
 from results.views.dashboard.settings.forms import AddressesForm, GeneralForm, PolicyForm
 from results.views.dashboard.settings.pages import done, now, show
-from results.views.dashboard.settings.wording import in_words
+from results.wording import in_words
 from tenants.access import Place, Role, member_page
 from tenants.choices import choose, choose_language
 from tenants.models import ApiKey, Credential, MerchantBrand, MerchantMode

@@ -42,7 +42,7 @@ from results.views.dashboard.settings.pages import (
     show,
     show_secret,
 )
-from results.views.dashboard.settings.wording import in_words
+from results.wording import in_words
 from tenants.access import Place, Role, member_page
 
 HERE: Final = "endpoints"

@@ -1,7 +1,7 @@
 """The forms of the settings. Each fault is said at its field, with the mend; what was typed stays."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django import forms
@@ -22,9 +22,10 @@ from results.endpoints import (
     normalise_callback_url,
 )
 from results.views.dashboard.settings.events import choices, ticked
-from results.views.dashboard.settings.wording import in_words
+from results.wording import in_words
 from tenants.branding import BadBrand, read_colour, redraw
 from tenants.models.merchant import KEEPS, ConfirmPolicy, Language, Policy
+from tenants.scopes import ON_REQUEST, SCOPES, USUAL
 
 MOST_LINES: Final = 20
 PLAIN: Final = {"class": "font-mono", "autocomplete": "off", "spellcheck": "false"}
@@ -290,12 +291,41 @@ class GeneralForm(Form):
 
 
 class ApiKeyForm(Form):
+    """What a new key is called, what it may do, and for how long it works."""
+
     name = forms.CharField(
         label=_("Name of the key"),
         help_text=_("Where it is used, such as “order server”."),
         max_length=60,
         error_messages={"required": _("Give the key a name, so that you know later which one to revoke.")},
     )
+    scopes = forms.MultipleChoiceField(
+        label=_("What it may do"),
+        choices=list(SCOPES.items()),
+        initial=USUAL,
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": _("Tick at least one: a key that may do nothing opens nothing.")},
+    )
+    days = forms.TypedChoiceField(
+        label=_("It expires"),
+        choices=[("", _("never")), (30, _("in 30 days")), (90, _("in 90 days")), (365, _("in a year"))],
+        coerce=int,
+        empty_value=None,
+        required=False,
+        error_messages={"invalid_choice": _("Choose one of these.")},
+    )
+
+    def groups(self) -> list[tuple[bool, list[tuple[str, Any, bool]]]]:
+        """Return the boxes, those apart that could lead results elsewhere: value, words, and whether it is ticked."""
+        on = set(self["scopes"].value() or ())
+        return [
+            (apart, [(scope, words, scope in on) for scope, words in SCOPES.items() if (scope in ON_REQUEST) == apart])
+            for apart in (False, True)
+        ]
+
+    def expires_at(self, at: datetime) -> datetime | None:
+        days = self.cleaned_data["days"]
+        return at + timedelta(days=days) if days else None
 
 
 class PortOneForm(Form):

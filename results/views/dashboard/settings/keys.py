@@ -11,11 +11,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from results.views.dashboard.settings.forms import ApiKeyForm, OverlapForm
 from results.views.dashboard.settings.pages import confirmed, done, now, show, show_secret
-from results.views.dashboard.settings.wording import in_words
+from results.wording import in_words
 from tenants.access import Place, Role, member_page
 from tenants.keys import BadKeyChange, make_api_key, revoke_api_key, rotate_key
 from tenants.models import ApiKey, MerchantKey, RouteKey
 from tenants.onboarding import retire_route_key, rotate_route_key
+from tenants.scopes import SCOPES
 
 PATHS: Final = {
     RouteKey.Kind.BROWSER: ("/m/{}/complete", "/m/{}/confirm"),
@@ -33,9 +34,11 @@ def keys(request: HttpRequest, place: Place) -> HttpResponse:
 def show_keys(request: HttpRequest, place: Place, **forms: Any) -> HttpResponse:
     mine, at = {"merchant": place.membership.merchant, "mode": place.route.mode}, now()
     signing = MerchantKey.objects.filter(Q(retired_at=None) | Q(retired_at__gt=at), **mine).defer("sealed")
+    open_keys = ApiKey.objects.filter(**mine, revoked_at=None)
     route_keys = RouteKey.objects.filter(Q(works_until=None) | Q(works_until__gt=at), **mine)
     facts: dict[str, Any] = {
-        "api_keys": ApiKey.objects.filter(**mine, revoked_at=None).order_by("-created_at"),
+        "api_keys": [(key, words_of(key)) for key in open_keys.order_by("-created_at")],
+        "at": at,
         "signing_keys": signing.order_by("purpose", "-created_at"),
         "route_keys": [(key, addresses_of(key)) for key in route_keys.order_by("kind", "-works_until", "created_at")],
         "form": ApiKeyForm(),
@@ -44,6 +47,11 @@ def show_keys(request: HttpRequest, place: Place, **forms: Any) -> HttpResponse:
         "may": place.may(Role.DEVELOPER),
     }
     return show(request, "keys", place, **facts | forms)
+
+
+def words_of(key: ApiKey) -> list[Any]:
+    """Return what a key may do, in words."""
+    return [SCOPES.get(scope, scope) for scope in key.scopes]
 
 
 def addresses_of(key: RouteKey) -> list[str]:
@@ -55,15 +63,17 @@ def addresses_of(key: RouteKey) -> list[str]:
 @confirmed
 def api_key_new(request: HttpRequest, place: Place) -> HttpResponse:
     """Make a key for our API, and show it once."""
-    form = ApiKeyForm(request.POST)
+    form, at = ApiKeyForm(request.POST), now()
     if form.is_valid():
         try:
             _key, text = make_api_key(
                 place.membership.merchant,
                 place.route.mode,
                 name=form.cleaned_data["name"],
+                scopes=form.cleaned_data["scopes"],
+                expires_at=form.expires_at(at),
                 actor=place.user.email,
-                at=now(),
+                at=at,
             )
         except BadKeyChange as error:
             form.add_error(None, in_words(error))

@@ -26,6 +26,24 @@ WITH_PARTS: Final = (
         re.compile(r"The headers have .* the longest is (?P<name>.+): .*"),
         gettext_noop("The headers are longer than 4,096 bytes in all, most of all %(name)s: shorten it."),
     ),
+    (
+        re.compile(r"(?P<name>.+) is no event type: name (?P<like>\S+), perhaps\."),
+        gettext_noop("%(name)s is no event type: name %(like)s, perhaps."),
+    ),
+    (
+        re.compile(r"(?P<name>.+) is no event type: name a type such as .*"),
+        gettext_noop(
+            "%(name)s is no event type: name a type such as payment.paid, or a prefix such as payment.review.*."
+        ),
+    ),
+    (
+        re.compile(r"There are (?P<most>[0-9]+) endpoints already, .*"),
+        gettext_noop("There are %(most)s endpoints already, which is the most: change or delete one of them."),
+    ),
+    (
+        re.compile(r"(?P<what>.+): keep them (?P<least>[0-9]+) to (?P<most>[0-9]+) days, not .*"),
+        gettext_noop("Keep them %(least)s to %(most)s days."),
+    ),
 )
 # What results.core says of addresses and texts; named here so that each has its translation.
 SENTENCES: Final = (
@@ -69,6 +87,7 @@ SENTENCES: Final = (
     gettext_noop("Let the old secret sign along for 0 to 7 days."),
     gettext_noop("Let the old key stay in use for 0 to 7 days."),
     gettext_noop("20 keys are in use already: revoke one that is not needed first."),
+    gettext_noop("Name at least one event type, or * for all of them."),
     gettext_noop("bodies of replies belong to attempts: keep them no longer than those"),
     gettext_noop("Write the colour as # and six digits, such as #0f5f4b."),
     gettext_noop("The file is larger than 20 KB: make the picture smaller and choose it again."),
@@ -84,5 +103,5 @@ def in_words(error: Exception) -> str:
     text = str(error)
     for pattern, sentence in WITH_PARTS:
         if found := pattern.fullmatch(text):
-            return gettext(sentence) % {"name": found["name"]}
+            return gettext(sentence) % found.groupdict()
     return gettext(text)
