@@ -11,7 +11,7 @@ from results.core.held_secret import Held
 from results.core.verdict import AttemptError
 from results.endpoints import TooManyEndpoints
 from results.try_keys import Refusal
-from results.views.dashboard.settings.wording import in_words
+from results.wording import in_words
 
 DRIFTS: Final = 60  # seconds by which a clock may be off and nobody minds
 KOREA: Final = 9 * 3600
