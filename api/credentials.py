@@ -82,14 +82,26 @@ class CredentialsTest(Schema):
     tested_at: Moment
 
 
-@router.get("", response=CredentialsOut, auth=needs("settings:read"), operation_id="getCredentials")
+@router.get(
+    "",
+    response=CredentialsOut,
+    auth=needs("settings:read"),
+    operation_id="getCredentials",
+    summary="Read how PortOne's keys do",
+)
 def get(request: HttpRequest) -> dict[str, Any]:
     """Say whether there are keys of PortOne, since when, and whether PortOne takes them. They are never shown."""
     route = caller_of(request).route
     return tagged(request, show(route, find(route)))
 
 
-@router.put("", response=CredentialsOut, auth=needs("credentials:write"), operation_id="putCredentials")
+@router.put(
+    "",
+    response=CredentialsOut,
+    auth=needs("credentials:write"),
+    operation_id="putCredentials",
+    summary="Set PortOne's keys",
+)
 def put(request: HttpRequest, payload: Keys) -> dict[str, Any]:
     """Put keys in place of those there are, if PortOne takes them; what it refuses changes nothing.
 
@@ -109,7 +121,13 @@ def put(request: HttpRequest, payload: Keys) -> dict[str, Any]:
     return tagged(request, show(caller.route, find(caller.route)))
 
 
-@router.post("/test", response={200: CredentialsTest}, auth=needs("credentials:write"), operation_id="testCredentials")
+@router.post(
+    "/test",
+    response={200: CredentialsTest},
+    auth=needs("credentials:write"),
+    operation_id="testCredentials",
+    summary="Test PortOne's keys",
+)
 @idempotent
 def test(request: HttpRequest) -> dict[str, Any]:
     """Ask PortOne now whether it takes the keys that are kept. Changes nothing; takes up to 8 seconds."""

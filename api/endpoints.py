@@ -65,7 +65,7 @@ FIELDS: Final = {
     BadHeaders: "headers",
 }
 
-EndpointId = Annotated[Text, Path(examples=[EXAMPLE_ID])]
+EndpointId = Annotated[Text, Path()]
 Url = Annotated[
     str,
     Field(
@@ -181,7 +181,13 @@ class EndpointsWished(PageOf):
     """Which endpoints are meant."""
 
 
-@router.post("", response={201: EndpointWithSecret}, auth=needs("endpoints:write"), operation_id="createEndpoint")
+@router.post(
+    "",
+    response={201: EndpointWithSecret},
+    auth=needs("endpoints:write"),
+    operation_id="createEndpoint",
+    summary="Make an endpoint",
+)
 @idempotent
 def create(request: HttpRequest, payload: NewEndpoint) -> Status[dict[str, Any]]:
     """Make an endpoint. `signing_secret` is shown in this answer only; verify each callback with it.
@@ -194,7 +200,13 @@ def create(request: HttpRequest, payload: NewEndpoint) -> Status[dict[str, Any]]
         return Status(201, show_secret(request, caller.route, endpoint, secret))
 
 
-@router.get("", response=ListOf[EndpointOut], auth=needs("endpoints:read"), operation_id="listEndpoints")
+@router.get(
+    "",
+    response=ListOf[EndpointOut],
+    auth=needs("endpoints:read"),
+    operation_id="listEndpoints",
+    summary="List endpoints",
+)
 def find(request: HttpRequest, wish: Query[EndpointsWished]) -> dict[str, Any]:
     """List endpoints, newest first, each with how it is doing."""
     route = caller_of(request).route
@@ -204,7 +216,13 @@ def find(request: HttpRequest, wish: Query[EndpointsWished]) -> dict[str, Any]:
         return show_list(shown, cursor, lambda endpoint: documents[endpoint])
 
 
-@router.get("/{endpoint_id}", response=EndpointOut, auth=needs("endpoints:read"), operation_id="getEndpoint")
+@router.get(
+    "/{endpoint_id}",
+    response=EndpointOut,
+    auth=needs("endpoints:read"),
+    operation_id="getEndpoint",
+    summary="Read an endpoint",
+)
 def get(request: HttpRequest, endpoint_id: EndpointId) -> dict[str, Any]:
     """Return an endpoint: how it is doing, what waits for it, and which secrets sign. Its ETag is of what you set."""
     route = caller_of(request).route
@@ -215,7 +233,13 @@ def get(request: HttpRequest, endpoint_id: EndpointId) -> dict[str, Any]:
         return show(request, route, endpoint)
 
 
-@router.patch("/{endpoint_id}", response=EndpointOut, auth=needs("endpoints:write"), operation_id="updateEndpoint")
+@router.patch(
+    "/{endpoint_id}",
+    response=EndpointOut,
+    auth=needs("endpoints:write"),
+    operation_id="updateEndpoint",
+    summary="Change an endpoint",
+)
 def change(request: HttpRequest, endpoint_id: EndpointId, payload: EndpointChange) -> dict[str, Any]:
     """Change what is given. Of another URL the owners get a letter; what was not heard yet goes to the new one."""
     caller, at = caller_of(request), datetime.now(UTC)
@@ -227,7 +251,11 @@ def change(request: HttpRequest, endpoint_id: EndpointId, payload: EndpointChang
 
 
 @router.post(
-    "/{endpoint_id}/pause", response={200: EndpointOut}, auth=needs("endpoints:write"), operation_id="pauseEndpoint"
+    "/{endpoint_id}/pause",
+    response={200: EndpointOut},
+    auth=needs("endpoints:write"),
+    operation_id="pauseEndpoint",
+    summary="Pause an endpoint",
 )
 @idempotent
 def pause(request: HttpRequest, endpoint_id: EndpointId) -> dict[str, Any]:
@@ -239,7 +267,11 @@ def pause(request: HttpRequest, endpoint_id: EndpointId) -> dict[str, Any]:
 
 
 @router.post(
-    "/{endpoint_id}/resume", response={200: EndpointOut}, auth=needs("endpoints:write"), operation_id="resumeEndpoint"
+    "/{endpoint_id}/resume",
+    response={200: EndpointOut},
+    auth=needs("endpoints:write"),
+    operation_id="resumeEndpoint",
+    summary="Resume an endpoint",
 )
 @idempotent
 def resume(request: HttpRequest, endpoint_id: EndpointId, payload: Resumption) -> dict[str, Any]:
@@ -250,7 +282,13 @@ def resume(request: HttpRequest, endpoint_id: EndpointId, payload: Resumption) -
         return show(request, caller.route, Endpoint.objects.get(id=id_))
 
 
-@router.post("/{endpoint_id}/ping", response={202: PingOut}, auth=needs("endpoints:write"), operation_id="pingEndpoint")
+@router.post(
+    "/{endpoint_id}/ping",
+    response={202: PingOut},
+    auth=needs("endpoints:write"),
+    operation_id="pingEndpoint",
+    summary="Test an endpoint",
+)
 @idempotent
 def send_ping(request: HttpRequest, endpoint_id: EndpointId) -> Status[dict[str, Any]]:
     """Send an endpoint an `endpoint.ping`, signed like everything else, also while it is paused or disabled.
@@ -268,6 +306,7 @@ def send_ping(request: HttpRequest, endpoint_id: EndpointId) -> Status[dict[str,
     response={201: EndpointWithSecret},
     auth=needs("endpoints:write"),
     operation_id="rotateEndpointSecret",
+    summary="Rotate a signing secret",
 )
 @idempotent
 def rotate(request: HttpRequest, endpoint_id: EndpointId, payload: Rotation) -> Status[dict[str, Any]]:
@@ -283,7 +322,13 @@ def rotate(request: HttpRequest, endpoint_id: EndpointId, payload: Rotation) -> 
         return Status(201, show_secret(request, caller.route, Endpoint.objects.get(id=id_), secret))
 
 
-@router.delete("/{endpoint_id}", response={204: None}, auth=needs("endpoints:write"), operation_id="deleteEndpoint")
+@router.delete(
+    "/{endpoint_id}",
+    response={204: None},
+    auth=needs("endpoints:write"),
+    operation_id="deleteEndpoint",
+    summary="Delete an endpoint",
+)
 def delete(request: HttpRequest, endpoint_id: EndpointId) -> Status[None]:
     """End an endpoint for good. What it has not heard is given up; what it heard stays in deliveries and attempts.
 

@@ -58,7 +58,13 @@ class KeyToRotate(Strict):
     kind: Kind
 
 
-@router.get("", response=ListOf[RouteKeyOut], auth=needs("route_keys:read"), operation_id="listRouteKeys")
+@router.get(
+    "",
+    response=ListOf[RouteKeyOut],
+    auth=needs("route_keys:read"),
+    operation_id="listRouteKeys",
+    summary="List addresses",
+)
 def find(request: HttpRequest, wish: Query[PageOf]) -> dict[str, Any]:
     """List the addresses that work now, newest first: the current ones, and old ones with how long they still do."""
     route = caller_of(request).route
@@ -67,7 +73,13 @@ def find(request: HttpRequest, wish: Query[PageOf]) -> dict[str, Any]:
     return show_list(shown, cursor, lambda key: show(route, key))
 
 
-@router.post("/rotate", response={201: RouteKeyOut}, auth=needs("route_keys:write"), operation_id="rotateRouteKey")
+@router.post(
+    "/rotate",
+    response={201: RouteKeyOut},
+    auth=needs("route_keys:write"),
+    operation_id="rotateRouteKey",
+    summary="Rotate addresses",
+)
 @idempotent
 def rotate(request: HttpRequest, payload: KeyToRotate) -> Status[dict[str, Any]]:
     """Make new addresses of a kind. The old ones work for 180 days, because PortOne sends old payments there."""
@@ -78,10 +90,14 @@ def rotate(request: HttpRequest, payload: KeyToRotate) -> Status[dict[str, Any]]
 
 
 @router.post(
-    "/{route_key_id}/retire", response={200: RouteKeyOut}, auth=needs("route_keys:write"), operation_id="retireRouteKey"
+    "/{route_key_id}/retire",
+    response={200: RouteKeyOut},
+    auth=needs("route_keys:write"),
+    operation_id="retireRouteKey",
+    summary="Retire addresses",
 )
 @idempotent
-def retire(request: HttpRequest, route_key_id: Annotated[Text, Path(examples=[EXAMPLE_ID])]) -> dict[str, Any]:
+def retire(request: HttpRequest, route_key_id: Annotated[Text, Path()]) -> dict[str, Any]:
     """Close rotated addresses at once. The current ones have to be rotated first."""
     caller, at = caller_of(request), datetime.now(UTC)
     id_ = read_id(route_key_id, prefix="rtk", missing=not_found())

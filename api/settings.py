@@ -117,13 +117,15 @@ class SettingsChange(Strict):
     retention_days: RetentionChange | None = None
 
 
-@router.get("", response=SettingsOut, auth=needs("settings:read"), operation_id="getSettings")
+@router.get("", response=SettingsOut, auth=needs("settings:read"), operation_id="getSettings", summary="Read settings")
 def get(request: HttpRequest) -> dict[str, Any]:
     """Return what is chosen for this mode."""
     return tagged(request, show(caller_of(request).route))
 
 
-@router.patch("", response=SettingsOut, auth=needs("settings:write"), operation_id="updateSettings")
+@router.patch(
+    "", response=SettingsOut, auth=needs("settings:write"), operation_id="updateSettings", summary="Change settings"
+)
 def change(request: HttpRequest, payload: SettingsChange) -> dict[str, Any]:
     """Change what is given. It counts everywhere within half a minute.
 

@@ -91,6 +91,18 @@ def test_the_list_says_how_an_endpoint_is_doing(bakery: Cast, columns: dict[str,
     assert words in run(bakery, "list", one=False).splitlines()[2]
 
 
+def test_a_deleted_endpoint_is_not_listed(bakery: Cast) -> None:
+    """Once deleted it is gone from the list, and there is none to delete again."""
+    endpoint = first(bakery)
+
+    assert encode("end", endpoint.id) in run(bakery, "delete")
+
+    assert facts(bakery) == []
+    with pytest.raises(CommandError, match="--endpoint"):
+        call_command("endpoint", "delete", "--endpoint", encode("end", endpoint.id))
+    assert AuditEntry.objects.get(action="endpoint.deleted").actor == "manage.py endpoint"
+
+
 def test_a_mode_without_endpoints_says_so(bakery: Cast) -> None:
     """No endpoint is an answer too."""
     with inside(bakery.merchant.schema_name):
