@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from uuid import UUID
@@ -264,7 +264,7 @@ def test_an_app_without_a_clipboard_can_copy(phone: Tab, shop: Shop) -> None:
 def test_the_page_changes_by_itself(phone: Tab, shop: Shop) -> None:
     """While it is confirming the page asks, and shows the new state at once, marked and in focus."""
     shop.state = PageState.CONFIRMING
-    phone.clock.install(time=AT)
+    stop_the_clock(phone)
     phone.goto(shop.address)
     shop.state = PageState.PAID
 
@@ -278,7 +278,7 @@ def test_the_page_changes_by_itself(phone: Tab, shop: Shop) -> None:
 def test_the_page_asks_less_and_less_and_stops(phone: Tab, shop: Shop) -> None:
     """It asks eight times in 13 s, then every 15 s, with the last answer's tag; after 2 min it says so."""
     shop.state = PageState.CONFIRMING
-    phone.clock.install(time=AT)
+    stop_the_clock(phone)
     phone.add_init_script(COUNT_PLANS)
     phone.goto(shop.address)
     moments = [0.3, 0.7, 1, 2, 3, 5, 8, 13, 28, 43, 58, 73, 88, 103, 118]
@@ -298,7 +298,7 @@ def test_the_page_asks_less_and_less_and_stops(phone: Tab, shop: Shop) -> None:
 def test_a_hidden_page_does_not_ask(phone: Tab, shop: Shop) -> None:
     """A tab in the background asks nothing, and asks at once when it is looked at again, settled or not."""
     shop.state = PageState.CONFIRMING
-    phone.clock.install(time=AT)
+    stop_the_clock(phone)
     phone.goto(shop.address)
 
     turn(phone, hidden=True)
@@ -312,13 +312,19 @@ def test_a_hidden_page_does_not_ask(phone: Tab, shop: Shop) -> None:
 def test_a_page_that_opens_in_the_background_does_not_ask(phone: Tab, shop: Shop) -> None:
     """A page that nobody has looked at yet does not ask."""
     shop.state = PageState.CONFIRMING
-    phone.clock.install(time=AT)
+    stop_the_clock(phone)
     phone.add_init_script("Object.defineProperty(document, 'hidden', {value: true})")
     phone.goto(shop.address)
 
     phone.clock.run_for(60_000)
 
     assert shop.asked == []
+
+
+def stop_the_clock(tab: Tab) -> None:
+    """Let time pass on a page only when the test says so."""
+    tab.clock.install(time=AT)
+    tab.clock.pause_at(AT + timedelta(seconds=1))
 
 
 def wait_for_plan(tab: Tab, number: int) -> None:
