@@ -4,7 +4,7 @@ PortOne's webhooks, the customer's page and the API read and set no cookie, and 
 """
 
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from allauth.usersessions.middleware import UserSessionsMiddleware
@@ -42,27 +42,12 @@ def is_page(request: HttpRequest) -> bool:
     return request.path_info.startswith(PAGES)
 
 
-def on_pages(middleware: type[Any]) -> type[Any]:
-    """Return a middleware that lets every request pass which is not for a page."""
-
-    class OnPages(middleware):
-        def __call__(self, request: HttpRequest) -> HttpResponse:
-            return cast("HttpResponse", super().__call__(request) if is_page(request) else self.get_response(request))
-
-        def process_view(self, request: HttpRequest, *view: Any) -> HttpResponse | None:
-            known = getattr(super(), "process_view", None)
-            return known(request, *view) if known and is_page(request) else None
-
-    OnPages.__name__ = middleware.__name__
-    return OnPages
-
-
 def apart(get_response: View) -> View:
     """Show people's pages on our own host alone, never on that of customers' pages: no cookie begins there."""
 
     def pass_through(request: HttpRequest) -> HttpResponse:
         ours, customers = (urlsplit(url).netloc.lower() for url in (settings.PUBLIC_URL, settings.RESULT_URL))
-        if is_page(request) and ours != customers and request.get_host().lower() == customers:
+        if ours != customers and request.get_host().lower() == customers:
             return tell(request, 404)
         return get_response(request)
 
@@ -74,23 +59,45 @@ def doors(get_response: View) -> View:
 
     def pass_through(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        if is_page(request):
-            for name, value in HEADERS.items():
-                response.headers.setdefault(name, value)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
         return response
 
     return pass_through
 
 
-Sessions = on_pages(SessionMiddleware)
-Language = on_pages(LocaleMiddleware)
-Csrf = on_pages(CsrfViewMiddleware)
-Authentication = on_pages(AuthenticationMiddleware)
-Messages = on_pages(MessageMiddleware)
-Htmx = on_pages(HtmxMiddleware)
-UserSessions = on_pages(UserSessionsMiddleware)
-Doors = doors
-Apart = apart
+CHAIN: Final = (
+    apart,
+    SessionMiddleware,
+    LocaleMiddleware,
+    CsrfViewMiddleware,
+    AuthenticationMiddleware,
+    MessageMiddleware,
+    HtmxMiddleware,
+    doors,
+    UserSessionsMiddleware,
+)
+
+
+class People:
+    """All that a page needs, behind one question: every other request passes after a look at its path."""
+
+    def __init__(self, get_response: View) -> None:
+        self.get_response = self.chain = get_response
+        self.parts: list[Any] = []
+        for middleware in reversed(CHAIN):
+            self.chain = middleware(self.chain)
+            self.parts.insert(0, self.chain)
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.chain(request) if is_page(request) else self.get_response(request)
+
+    def process_view(self, request: HttpRequest, *view: Any) -> HttpResponse | None:
+        """Ask those that look at a page's view before it runs."""
+        if not is_page(request):
+            return None
+        looks = (part.process_view for part in self.parts if hasattr(part, "process_view"))
+        return next((answer for look in looks if (answer := look(request, *view))), None)
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
