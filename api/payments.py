@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from django.db import transaction
@@ -36,6 +36,8 @@ from tenants.routing import Route, inside
 
 router = Router(tags=["payments"])
 
+WAITING: Final = (PaymentStatus.PENDING, PaymentStatus.AWAITING_DEPOSIT)
+ASKED_JUST_NOW: Final = timedelta(seconds=10)
 DECISIONS = {"accept": Decision.ACCEPT, "reject": Decision.REJECT}
 Reason = Annotated[
     str,
@@ -99,10 +101,16 @@ def find(request: HttpRequest, wish: Query[PaymentsWished]) -> dict[str, Any]:
     exclude_unset=True,
 )
 def get(request: HttpRequest, payment_id: Annotated[Text, Path()]) -> dict[str, Any]:
-    """Return a payment as its newest event tells it. Every event links to it as `links.payment`."""
-    route = caller_of(request).route
+    """Return a payment as its newest event tells it. Every event links to it as `links.payment`.
+
+    While it waits for money PortOne is asked again soon, within the budget; what is new then comes as an event.
+    """
+    route, at = caller_of(request).route, datetime.now(UTC)
     with inside(route.schema):
-        return tagged(request, show_now(route, find_payment(route, payment_id)))
+        payment = find_payment(route, payment_id)
+        if payment.status in WAITING and payment.imp_uid and (payment.observed_at or at) <= at - ASKED_JUST_NOW:
+            owe_question(route, payment, at=at)
+        return tagged(request, show_now(route, payment))
 
 
 @router.post(
@@ -122,7 +130,7 @@ def refresh(request: HttpRequest, payment_id: Annotated[Text, Path()]) -> Status
             detail = _("PortOne has not named this payment: it is known only from what a customer's browser said.")
             raise Problem(409, "payment_unnamed", detail)
         asked = Verification.objects.filter(mode=route.mode, imp_uid=payment.imp_uid).aggregate(at=Max("asked_at"))
-        duties.owe_question(merchant=route.merchant_id, mode=route.mode, lane=route.lane, payment=payment.id, due_at=at)
+        owe_question(route, payment, at=at)
     document = {"object": "payment_refresh", "payment": encode("pay", payment.id)}
     return Status(202, document | {"due_at": written_time(at), "asked_at": written_time(asked["at"])})
 
@@ -174,6 +182,10 @@ def story(request: HttpRequest, payment_id: Annotated[Text, Path()]) -> dict[str
 
 def missing() -> Problem:
     return Problem(404, "payment_not_found", _("There is no such payment in this mode."))
+
+
+def owe_question(route: Route, payment: Payment, *, at: datetime) -> None:
+    duties.owe_question(merchant=route.merchant_id, mode=route.mode, lane=route.lane, payment=payment.id, due_at=at)
 
 
 def find_payment(route: Route, payment_id: str) -> Payment:

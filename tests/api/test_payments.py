@@ -1,14 +1,18 @@
 """Payments through the API: as their newest event tells them, asked about again, and a review ended."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
+from django.db.models import F
 
 from deploy.demo.mischief import Fault
+from results.core.ids import encode
 from results.models import Payment
 from tenants.models import AuditEntry, Duty
+from tenants.routing import inside
 from tests.api.conftest import Server, Serves
 from tests.api.flow_stage import Work, has_much, pays, pays_too_little, publishes, queries_of, snapshot
 from tests.factories import Cast
@@ -218,6 +222,45 @@ class TestRefresh:
         refused = server.asks("POST", f"/payments/{payment['id']}/refresh")
 
         assert (refused.status_code, refused.json()["type"]) == (409, "/problems/payment_unnamed")
+
+
+class TestReading:
+    """GET /payments/{id} of what waits for money."""
+
+    def waits(self, bakery: Cast, run_worker: Work) -> str:
+        """Let a customer be given an account, long enough ago; the payment's id in the API."""
+        bakery.expects("order-1")
+        imp_uid = bakery.opens_window("order-1", pay_method="vbank")
+        bakery.portone.issue_account(imp_uid)
+        run_worker(until=lambda: bool(bakery.told("order-1")))
+        with inside(bakery.merchant.schema_name):
+            Payment.objects.update(observed_at=F("observed_at") - timedelta(seconds=11))
+        Duty.objects.all().delete()
+        bakery.portone.deposit(imp_uid, webhook=False)
+        return encode("pay", bakery.payment(imp_uid).id)
+
+    def test_reading_asks_about_what_waits_for_money(self, server: Server, bakery: Cast, run_worker: Work) -> None:
+        """Whoever looks for a deposit whose webhook was lost finds it soon."""
+        name = self.waits(bakery, run_worker)
+
+        assert server.gets(f"/payments/{name}")["status"] == "awaiting_deposit"
+        run_worker()
+
+        assert server.gets(f"/payments/{name}")["status"] == "paid"
+
+    def test_what_was_just_asked_or_is_paid_is_not_asked_again(
+        self, server: Server, bakery: Cast, run_worker: Work
+    ) -> None:
+        """Reading again and again costs no question of PortOne's."""
+        name = self.waits(bakery, run_worker)
+        with inside(bakery.merchant.schema_name):
+            Payment.objects.update(observed_at=datetime.now(UTC))
+        server.gets(f"/payments/{name}")
+        with inside(bakery.merchant.schema_name):
+            Payment.objects.update(observed_at=datetime(2026, 1, 1, tzinfo=UTC), status="paid")
+        server.gets(f"/payments/{name}")
+
+        assert not Duty.objects.filter(kind=Duty.Kind.ASK).exists()
 
 
 class TestResolve:
