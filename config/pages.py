@@ -46,12 +46,18 @@ def apart(get_response: View) -> View:
     """Show people's pages on our own host alone, never on that of customers' pages: no cookie begins there."""
 
     def pass_through(request: HttpRequest) -> HttpResponse:
-        ours, customers = (urlsplit(url).netloc.lower() for url in (settings.PUBLIC_URL, settings.RESULT_URL))
-        if ours != customers and request.get_host().lower() == customers:
+        ours, customers = (as_browsers_see(urlsplit(url).netloc) for url in (settings.PUBLIC_URL, settings.RESULT_URL))
+        if ours != customers and as_browsers_see(request.get_host()) == customers:
             return tell(request, 404)
         return get_response(request)
 
     return pass_through
+
+
+def as_browsers_see(host: str) -> str:
+    """Return a host as cookies and origins mean it: small, without the last dot and without the usual port."""
+    name, _colon, port = host.lower().partition(":") if "]" not in host else (host.lower(), "", "")
+    return name.rstrip(".") + ("" if port in ("", "80", "443") else f":{port}")
 
 
 def doors(get_response: View) -> View:

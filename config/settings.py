@@ -160,7 +160,12 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 # Limits of sign-in attempts are counted in one place for all processes.
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "tenants_cache"},
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "tenants_cache",
+        # Beyond it Django drops counters that still count, a third at a time: 300 are few, and anybody makes more.
+        "OPTIONS": {"MAX_ENTRIES": 50_000},
+    },
 }
 ACCOUNT_ADAPTER = "tenants.accounts.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}

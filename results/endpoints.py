@@ -127,9 +127,10 @@ def change_endpoint(
 ) -> Endpoint:
     """Change what is given; headers take the place of all that were there, `{}` of none.
 
-    Of another URL the owners are written to. It is another server, which answers for none of the old one's failures:
-    while the endpoint was only probed, it is probed at once. One that is paused or disabled stays so. Raises
-    NoSuchEndpoint and what create_endpoint raises.
+    Of another URL the owners are written to. Fixed headers do not go along to another host, which could read there
+    what is shown to nobody here, unless they are given anew with it. It is another server, which answers for none of
+    the old one's failures: while the endpoint was only probed, it is probed at once. One that is paused or disabled
+    stays so. Raises NoSuchEndpoint and what create_endpoint raises.
     """
     given = _read(route, endpoint_id, url=url, events=events, description=description, headers=headers)
     with transaction.atomic():
@@ -138,6 +139,9 @@ def change_endpoint(
         _put(endpoint, given)
         if "url" in changed:
             _begin_anew(route, endpoint, before, actor=actor, at=at)
+            if "headers" not in given and endpoint.headers and urlsplit(before).netloc != host_of(endpoint):
+                endpoint.headers = None
+                changed.append("headers")
         endpoint.save()
         if rest := [name for name in changed if name != "url"]:
             _note(route, endpoint, "changed", actor=actor, at=at, changed=rest)

@@ -1,16 +1,19 @@
 """How allauth's accounts meet ours: mail goes through the queue, seeds of second factors are sealed."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
+from django.contrib.auth.hashers import make_password
 from django.utils.translation import gettext_lazy as _
 
 from config.pages import is_ours
 from tenants.account_mail import LETTERS, owe_letter
 from tenants.factors import open_seed, seal_seed
 from tenants.models import User
+
+NOBODYS_PASSWORD: Final = "a password of nobody"
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -32,6 +35,11 @@ class AccountAdapter(DefaultAccountAdapter):
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Owe the letter; what it leads to is made when it is sent, so the keys in `context` are let go."""
         owe_letter(LETTERS[template_prefix], email, context.get("user"))
+
+    def send_account_already_exists_mail(self, email: str) -> None:
+        """Owe the letter; hash a password as a new account's is, or the time of the answer would tell."""
+        make_password(NOBODYS_PASSWORD)
+        super().send_account_already_exists_mail(email)
 
     def is_safe_url(self, url: str | None) -> bool:
         """Lead on to our own pages only."""

@@ -1,7 +1,7 @@
 """What was changed here, by whom and when? A merchant's audit entries, newest first, a page at a time."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -150,7 +150,10 @@ def read_mark(text: str) -> tuple[datetime, UUID]:
         raise BadMark(text) from error
     if at.tzinfo is None:
         raise BadMark(text)
-    return at, entry
+    try:
+        return at.astimezone(UTC), entry
+    except OverflowError as error:  # the first and the last day of all years
+        raise BadMark(text) from error
 
 
 def read_detail(entry: AuditEntry) -> list[tuple[str, str]]:

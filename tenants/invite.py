@@ -17,7 +17,7 @@ from tenants.account_mail import at_our_site
 from tenants.fields import new_id
 from tenants.jobs import enqueue
 from tenants.mail import as_kst, languages_of, on_one_line, send_text, write_in
-from tenants.members import write_down
+from tenants.members import NotAllowed, may_give, write_down
 from tenants.models import Invitation, Membership, Merchant, User
 from tenants.models.merchant import Language
 
@@ -27,6 +27,8 @@ STEP: Final = "send_invitation"
 SALT: Final = "tenants.invite"
 LASTS: Final = timedelta(days=7)
 OPEN_AT_MOST: Final = 50  # letters to strangers that one merchant may have out at a time
+OF_A_DAY: Final = 100  # letters that one merchant may send in a day, those of withdrawn invitations, too
+DAY: Final = timedelta(days=1)
 ROLES: Final = {
     Language.KOREAN: {"owner": "소유자", "admin": "관리자", "developer": "개발자", "viewer": "뷰어"},
 }
@@ -40,17 +42,29 @@ class TooManyInvitations(Exception):
     """A merchant has too many open invitations; withdraw some first."""
 
 
+class TooManyLetters(Exception):
+    """A merchant has sent as many invitations as it may in a day."""
+
+
 def invite(merchant: Merchant, *, email: str, role: str, by: User, at: datetime) -> Invitation:
-    """Ask an address to join with a role, in place of what it was asked before. AlreadyMember, TooManyInvitations."""
+    """Ask an address to join with a role, in place of what it was asked before.
+
+    Raises NotAllowed, AlreadyMember, TooManyInvitations or TooManyLetters.
+    """
     email = email.strip().lower()
     with transaction.atomic():
         Merchant.objects.select_for_update().get(id=merchant.id)  # two at once would both find nothing to replace
+        giver = Membership.objects.filter(merchant=merchant, user=by).first()
+        if giver is None or not may_give(Membership.Role(giver.role), role):  # removed or lowered meanwhile
+            raise NotAllowed
         if Membership.objects.filter(merchant=merchant, user__in=people_at(email)).exists():
             raise AlreadyMember
         pending = Invitation.objects.filter(merchant=merchant, accepted_at=None, withdrawn_at=None)
         pending.filter(email=email).update(withdrawn_at=at)
         if pending.filter(expires_at__gt=at).count() >= OPEN_AT_MOST:
             raise TooManyInvitations
+        if Invitation.objects.filter(merchant=merchant, created_at__gt=at - DAY).count() >= OF_A_DAY:
+            raise TooManyLetters
         invitation = Invitation.objects.create(
             merchant=merchant, email=email, role=role, invited_by=by, created_at=at, expires_at=at + LASTS
         )

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from tenants.models import AuditEntry, Membership, Merchant, User
+from tenants.models import AuditEntry, Invitation, Membership, Merchant, User
 
 Role = Membership.Role
 
@@ -44,6 +44,7 @@ def change_role(member: Membership, role: str, *, by: Membership, at: datetime) 
             _check_not_last(current)
         before, current.role = current.role, role
         current.save(update_fields=["role"])
+        _take_back(current, Role(role), by=by, at=at)
         write_down(
             current.merchant, "member.role_changed", current.user.email, by=by.user, at=at, before=before, role=role
         )
@@ -57,6 +58,7 @@ def remove(member: Membership, *, by: Membership, at: datetime) -> None:
             _check(current, by, current.role)
         if current.role == Role.OWNER:
             _check_not_last(current)
+        _take_back(current, None, by=by, at=at)
         current.delete()
         action = "member.left" if leaves else "member.removed"
         write_down(current.merchant, action, current.user.email, by=by.user, at=at, role=current.role)
@@ -65,12 +67,14 @@ def remove(member: Membership, *, by: Membership, at: datetime) -> None:
 def hand_over(member: Membership, *, by: Membership, at: datetime) -> None:
     """Make another member an owner in one's own place, and oneself an admin. Raises NotAllowed."""
     with _counted(by) as giver:
-        heir = Membership.objects.select_related("user").filter(id=member.id, merchant=giver.merchant_id).first()
+        members = Membership.objects.select_related("user").filter(merchant=giver.merchant_id, user__is_active=True)
+        heir = members.filter(id=member.id).first()
         if giver.role != Role.OWNER or heir is None or heir.id == giver.id:
             raise NotAllowed
         heir.role, giver.role = Role.OWNER, Role.ADMIN
         heir.save(update_fields=["role"])
         giver.save(update_fields=["role"])
+        _take_back(giver, Role.ADMIN, by=giver, at=at)
         write_down(giver.merchant, "member.ownership_handed_over", heir.user.email, by=giver.user, at=at)
 
 
@@ -79,6 +83,16 @@ def write_down(merchant: Merchant, action: str, subject: str, *, by: User, at: d
     AuditEntry.objects.create(
         merchant=merchant, at=at, actor=by.email, action=action, subject=subject[:120], detail=detail
     )
+
+
+def _take_back(member: Membership, role: Role | None, *, by: Membership, at: datetime) -> None:
+    """Withdraw what somebody invited to and could not with the role they have from now on: no way back stays open."""
+    sent = Invitation.objects.open(at=at).filter(merchant=member.merchant_id, invited_by=member.user_id)
+    for invitation in sent.select_for_update(of=("self",)):
+        if role is None or not may_give(role, invitation.role):
+            invitation.withdrawn_at = at
+            invitation.save(update_fields=["withdrawn_at"])
+            write_down(member.merchant, "member.invitation_withdrawn", invitation.email, by=by.user, at=at)
 
 
 @contextmanager

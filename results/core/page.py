@@ -25,6 +25,7 @@ class PageState(StrEnum):
 
     Under review are three: `review` when money has moved, `review_unpaid` when none has (an account that was
     issued for a wrong amount must not be called paid), `already_paid` for another payment of a paid order.
+    Cancelled are two: of an account that was closed before a deposit nothing goes back, as nothing came.
     `not_recorded` is our own fault: the arrival could not be written down.
     """
 
@@ -40,6 +41,7 @@ class PageState(StrEnum):
     ALREADY_PAID = "already_paid"
     EXPIRED = "expired"
     CANCELLED = "cancelled"
+    CANCELLED_UNPAID = "cancelled_unpaid"
     UNKNOWN = "unknown"
     ENDED = "ended"
     NOT_RECORDED = "not_recorded"
@@ -159,7 +161,7 @@ def _state_of(status: PaymentStatus, told_type: str, *, money_moved: bool) -> Pa
         case PaymentStatus.AWAITING_DEPOSIT:
             return PageState.AWAITING_DEPOSIT
         case PaymentStatus.CANCELLED:
-            return PageState.CANCELLED
+            return PageState.CANCELLED if money_moved else PageState.CANCELLED_UNPAID
         case PaymentStatus.EXPIRED:
             return PageState.EXPIRED
         case PaymentStatus.REVIEW:

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from tenants import members
 from tenants.access import Place, member_page
 from tenants.forms import ROLE_DEEDS, ROLE_WORDS, InvitationForm, RoleForm
-from tenants.invite import AlreadyMember, TooManyInvitations, invite, withdraw
+from tenants.invite import AlreadyMember, TooManyInvitations, TooManyLetters, invite, withdraw
 from tenants.members import LastOwner, NotAllowed, Role, hand_over, may_give, members_of
 from tenants.models import Invitation, Membership
 from tenants.pages import draw
@@ -34,12 +34,17 @@ def member_invite(request: HttpRequest, place: Place) -> HttpResponse:
     """Ask somebody to join; the answer is the same whether or not they have an account here."""
     form = InvitationForm(request.POST, giver=place.role)
     if form.is_valid():
+        _confirm_for(request, form.cleaned_data["role"])
         try:
             invite(place.membership.merchant, by=place.user, at=datetime.now(UTC), **form.cleaned_data)
+        except NotAllowed as error:
+            raise PermissionDenied("member") from error
         except AlreadyMember:
             form.add_error("email", _("This person is a member already. Change their role in the list."))
         except TooManyInvitations:
             form.add_error(None, _("50 invitations are open. Withdraw some of them first."))
+        except TooManyLetters:
+            form.add_error(None, _("100 invitations went out within a day. Send more tomorrow."))
         else:
             messages.success(request, _("Invited %(email)s by a letter.") % {"email": form.cleaned_data["email"]})
             return _to_list(place)
@@ -66,6 +71,7 @@ def member_role(request: HttpRequest, place: Place, member: UUID) -> HttpRespons
     if not form.is_valid():
         raise PermissionDenied("role")
     role = form.cleaned_data["role"]
+    _confirm_for(request, role)
     told = _("%(email)s is now: %(role)s.") % {"email": found.user.email, "role": ROLE_WORDS[Role(role)]}
     return _change(request, place, told, members.change_role, found, role, by=place.membership)
 
@@ -100,6 +106,17 @@ def ownership(request: HttpRequest, place: Place, member: UUID) -> HttpResponse:
         return draw(request, "dashboard/members/ownership.html", place, heir=heir, here="members")
     told = _("%(email)s is an owner now, and you are an admin.") % {"email": heir.user.email}
     return _change(request, place, told, hand_over, heir, by=place.membership)
+
+
+def _confirm_for(request: HttpRequest, role: str) -> None:
+    """Let who makes an owner, which gives the shop away as handing it over does, confirm first who they are."""
+    if role == Role.OWNER:
+        _confirm(request)
+
+
+@reauthentication_required  # type: ignore[untyped-decorator]
+def _confirm(request: HttpRequest) -> None:
+    """Raise ReauthenticationRequired unless it was confirmed a moment ago who this is."""
 
 
 def _change(

@@ -83,6 +83,11 @@ STORIES: Final[dict[PageState, Story]] = {
     PageState.CANCELLED: Story(
         ("취소되었습니다", "전액을 돌려받"), ("was cancelled", "whole amount goes back"), (*PAID, *PAY_AGAIN)
     ),
+    PageState.CANCELLED_UNPAID: Story(
+        ("취소되었습니다", "돌려드릴 금액이 없습니다", "입금하지 말아"),
+        ("was cancelled", "before anything was paid", "do not deposit any more"),
+        (*PAID, *ACCOUNT, "전액을 돌려받", "goes back to you"),
+    ),
     PageState.UNKNOWN: Story(
         ("결제 여부를 알 수 없습니다", "상점에 문의"), ("cannot tell whether you paid", "ask the shop"), UNKNOWN_YET
     ),

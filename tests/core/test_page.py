@@ -51,6 +51,7 @@ def page_of(
         (replace(PAID, status=PaymentStatus.PARTIALLY_CANCELLED), PageState.PAID),
         (WAITING, PageState.AWAITING_DEPOSIT),
         (replace(PAID, status=PaymentStatus.CANCELLED), PageState.CANCELLED),
+        (replace(WAITING, status=PaymentStatus.CANCELLED), PageState.CANCELLED_UNPAID),
         (replace(PAID, status=PaymentStatus.EXPIRED), PageState.EXPIRED),
         (PENDING, PageState.CONFIRMING),
         (replace(FAILED, told_type=EventType.FAILED), PageState.FAILED),

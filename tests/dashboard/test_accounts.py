@@ -13,6 +13,7 @@ import pytest
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.core.cache import cache
 from django.db import connection
 from django.test import Client
@@ -361,3 +362,22 @@ def test_every_text_is_korean_and_english(people: People) -> None:
 
     assert "로그인" in korean
     assert "Sign In" in english
+
+
+def test_signing_up_costs_the_same_for_known_and_unknown(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A password is hashed once either way: the time of the answer does not tell who has an account."""
+    mina, hashed = people("mina"), list[int]()
+    hash_ = PBKDF2PasswordHasher.encode
+
+    def encode(*given: Any, **named: Any) -> str:
+        hashed.append(1)
+        return hash_(*given, **named)
+
+    monkeypatch.setattr(PBKDF2PasswordHasher, "encode", encode)
+    counts = []
+    for email in (mina.email, "nobody@nowhere.example"):
+        hashed.clear()
+        sign_up(Client(), email)
+        counts.append(len(hashed))
+
+    assert counts == [1, 1]

@@ -282,3 +282,28 @@ def test_the_session_cookie_is_for_us_alone(people: People) -> None:
     cookie = client.cookies["session"]
     assert (cookie["httponly"], cookie["samesite"], cookie["domain"], cookie["path"]) == (True, "Lax", "", "/")
     assert 0 < int(cookie["max-age"]) <= 14 * 24 * 3600
+
+
+@pytest.mark.parametrize("host", ["pay.example", "PAY.example", "pay.example.", "pay.example:443"])
+def test_the_customers_host_shows_no_page_however_it_is_spelt(settings: Any, database: Any, host: str) -> None:
+    """A last dot, a usual port or capitals make no other host of the customer's page's."""
+    settings.PUBLIC_URL, settings.RESULT_URL = "https://we.example", "https://pay.example"
+
+    answer = Client(headers={"host": host}).get("/accounts/login/")
+
+    assert answer.status_code == 404
+    assert not answer.cookies
+
+
+def test_limits_survive_many_visitors(people: People) -> None:
+    """An account that may not be tried any more stays closed, however many counters others make."""
+    mina = people("mina")
+    for number in range(6):
+        Client(REMOTE_ADDR=f"10.0.0.{number}").post("/accounts/login/", {"login": mina.email, "password": "wrong"})
+
+    for number in range(1_000):
+        cache.set(f"allauth:rl:of-somebody-{number}", [1.0], 300)
+    answer = Client(REMOTE_ADDR="10.0.1.1").post("/accounts/login/", {"login": mina.email, "password": PASSWORD})
+
+    assert answer.status_code == 200
+    assert "_auth_user_id" not in answer.wsgi_request.session

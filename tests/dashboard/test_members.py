@@ -15,8 +15,10 @@ from django.urls import reverse
 
 from tenants.audit import PAGE
 from tenants.fields import new_id
-from tenants.invite import make_token
-from tenants.models import AuditEntry, Invitation, Membership, Merchant
+from tenants.invite import OF_A_DAY, make_token
+from tenants.invite import invite as ask_to_join
+from tenants.members import NotAllowed
+from tenants.models import AuditEntry, Invitation, Membership, Merchant, User
 from tests.people import NOON, PASSWORD, People, Person
 from tests.postbox import Postbox
 
@@ -379,3 +381,89 @@ def test_nobody_is_let_in_without_signing_in(people: People, baker: Merchant) ->
     cache.clear()
     for name in ("members", "member_leave", "audit"):
         assert Client().get(at(name, baker)).url.startswith("/accounts/login/?next=")
+
+
+def test_who_makes_an_owner_gives_the_password(people: People, baker: Merchant) -> None:
+    """A session that was left open gives no shop away: not by a role, and not by an invitation."""
+    owner, jun = people("mina", baker), people("jun", baker, "viewer")
+    role = at("member_role", baker, member=member_of(baker, jun).id)
+
+    asked = [owner.post(role, {"role": "owner"}), invite(owner, baker, "co@new.example", "owner")]
+    before = (role_of(baker, jun), Invitation.objects.count())
+    owner.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    owner.post(role, {"role": "owner"})
+    invite(owner, baker, "co@new.example", "owner")
+
+    assert all("/accounts/reauthenticate/" in answer.url for answer in asked)
+    assert before == ("viewer", 0)
+    assert role_of(baker, jun) == "owner"
+    assert Invitation.objects.get().role == "owner"
+
+
+@pytest.mark.parametrize("deed", ["removed", "lowered"])
+def test_who_is_out_has_no_way_back(people: People, baker: Merchant, deed: str) -> None:
+    """Invitations end with the role that could give them: nobody comes in by one who may let nobody in."""
+    owner, adam, alt = people("mina", baker), people("adam", baker, "admin"), people("alt")
+    invite(adam, baker, alt.email, "admin")
+    path = reverse("invited", args=[make_token(Invitation.objects.get())])
+
+    if deed == "removed":
+        owner.post(at("member_remove", baker, member=member_of(baker, adam).id))
+    else:
+        owner.post(at("member_role", baker, member=member_of(baker, adam).id), {"role": "developer"})
+
+    assert alt.post(path).status_code == 410
+    assert role_of(baker, alt) == ""
+    assert (owner.email, "member.invitation_withdrawn", alt.email) in trail(baker)
+
+
+def test_invitations_that_may_still_be_given_stay(people: People, baker: Merchant) -> None:
+    """An owner who becomes an admin still invites viewers, and no owners."""
+    owner, second = people("mina", baker), people("jun", baker)
+    second.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    invite(second, baker, "v@new.example")
+    invite(second, baker, "o@new.example", "owner")
+
+    owner.post(at("member_role", baker, member=member_of(baker, second).id), {"role": "admin"})
+
+    assert [one.email for one in Invitation.objects.filter(withdrawn_at=None)] == ["v@new.example"]
+
+
+def test_nobody_who_is_locked_out_becomes_the_owner(people: People, baker: Merchant, without_first_owner: None) -> None:
+    """A shop keeps an owner who can sign in."""
+    owner, locked = people("mina", baker), people("jun", baker, "viewer")
+    User.objects.filter(id=locked.user.id).update(is_active=False)
+    owner.post("/accounts/reauthenticate/", {"password": PASSWORD})
+
+    answer = owner.post(at("member_ownership", baker, member=member_of(baker, locked).id))
+
+    assert answer.status_code == 403
+    assert role_of(baker, owner) == "owner"
+
+
+def test_a_stranger_is_not_written_to_without_end(people: People, baker: Merchant) -> None:
+    """Inviting the same address again and again sends no more letters than inviting many."""
+    owner = people("mina", baker)
+
+    answers = [invite(owner, baker, "victim@new.example").status_code for _ in range(OF_A_DAY + 1)]
+
+    assert answers == [302] * OF_A_DAY + [422]
+
+
+@pytest.mark.parametrize("mark", ["0001-01-01T00:00:00%2B23:59", "9999-12-31T23:59:59-23:59"])
+def test_a_mark_at_the_end_of_time_is_no_place(people: People, baker: Merchant, mark: str) -> None:
+    """A mark that no clock can read is not found, and no fault of ours."""
+    answer = people("mina", baker).get(f"{at('audit', baker)}?after={mark}~{'0' * 32}")
+
+    assert answer.status_code == 404
+
+
+def test_who_was_removed_meanwhile_invites_nobody(people: People, baker: Merchant) -> None:
+    """The role counts at the moment of the deed: a form that was under way opens no way back."""
+    owner, adam = people("mina", baker), people("adam", baker, "admin")
+    owner.post(at("member_remove", baker, member=member_of(baker, adam).id))
+
+    with pytest.raises(NotAllowed):
+        ask_to_join(baker, email="alt@new.example", role="admin", by=adam.user, at=NOON)
+
+    assert Invitation.objects.count() == 0

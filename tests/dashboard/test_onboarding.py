@@ -492,3 +492,18 @@ def test_every_text_is_said_in_korean(people: Any, test_bakery: Cast) -> None:
     words = re.sub(r"<(pre|code|dl)[ >].*?</\1>|<[^>]*>", " ", main, flags=re.S)
     assert not re.findall(r"(?:[A-Za-z']+ ){4,}", words)
     assert "첫 테스트 결제" in main
+
+
+def test_keys_are_replaced_only_by_who_confirmed_who_they_are(people: Any, web: str, account: str) -> None:
+    """The first keys are taken as they come; others in their place ask for the password, as in the settings."""
+    owner = people()
+    owner.does("start_keys", KEYS)
+    before = Credential.objects.get(merchant=owner.merchant, mode="test").imp_secret
+    owner.proves_who_they_are(timedelta(hours=1))
+
+    answer = owner.does("start_keys", KEYS)
+
+    assert answer.url == owner.address("portone_replace")
+    assert "/accounts/reauthenticate/" in owner.opens("portone_replace").url
+    assert bytes(Credential.objects.get(merchant=owner.merchant, mode="test").imp_secret) == bytes(before)
+    assert "bakery-words" not in str(dict(owner.client.session))

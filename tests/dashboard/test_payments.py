@@ -384,3 +384,20 @@ def test_the_modes_are_two_worlds(bakery: Cast, viewer: Client) -> None:
 
     for name in ("", "order-1", payment.imp_uid or "", encode("pay", payment.id)):
         assert orders_on(viewer.get(there, {"q": name}).content) == []
+
+
+@pytest.mark.parametrize("days", ["since=0001-01-01", "until=0001-01-01", "until=9999-12-31"])
+def test_days_at_the_end_of_time_are_days(bakery: Cast, viewer: Client, days: str) -> None:
+    """A first or last day that no clock reaches narrows the list as it says, and is no fault of ours."""
+    answer = viewer.get(f"{address(bakery, 'payments')}?{days}")
+
+    assert answer.status_code == 200
+
+
+def test_the_trail_takes_no_texts_of_a_viewers_own(bakery: Cast, viewer: Client) -> None:
+    """Of an address only what the filter knows is written down, and no more than fits a line or two."""
+    viewer.get(f"{address(bakery, 'payments_file')}?status=paid&noise={'x' * 9000}&since={'0' * 300}2026-01-01")
+    viewer.get(f"{address(bakery, 'payments_file')}?status=paid&noise={'x' * 9000}")
+
+    [entry] = AuditEntry.objects.filter(action="payments.exported")
+    assert entry.detail["filter"] == "status=paid"

@@ -617,3 +617,17 @@ def test_what_a_deletion_gave_up_is_no_trouble(bakery: Cast, run_worker: Work) -
         figures = read_figures(bakery.route, at=datetime.now(UTC))
 
     assert (figures.given_up, figures.told) == (0, None)
+
+
+def test_fixed_headers_do_not_go_along_to_another_host(bakery: Cast) -> None:
+    """What is shown to nobody is not read by pointing the endpoint elsewhere; on the same host it stays."""
+    within(bakery, change_endpoint, headers={"Authorization": "Bearer not-a-secret"})
+    host = endpoint_of(bakery).url.split("/")[2]
+
+    within(bakery, change_endpoint, url=f"http://{host}/elsewhere")
+    kept = endpoint_of(bakery).headers
+    within(bakery, change_endpoint, url="http://localhost:8200/callback")
+
+    assert kept
+    assert endpoint_of(bakery).headers is None
+    assert audited("changed")[-1]["changed"] == ["headers"]

@@ -31,6 +31,7 @@ ROWS: Final = 50
 ROWS_A_TIME: Final = 500  # of a file
 LONGEST_FILE: Final = 100_000  # lines: a minute's work, and about what spreadsheets open without complaint
 HIGHEST: Final = Decimal(10) ** 15
+FIRST_YEAR: Final = 2000  # before it there is no payment, and at the beginning of years no moment by every clock
 
 
 class BadCursor(Exception):
@@ -139,6 +140,8 @@ def needs_attention(mode: str) -> Q:
 
 
 def _midnight(day: date) -> datetime:
+    """Return when a day of Korea begins; of one long ago, when the first that could hold a payment did."""
+    day = max(day, date(FIRST_YEAR, 1, 1))
     return datetime.combine(day, time(), KST).astimezone(UTC)
 
 

@@ -1,7 +1,7 @@
 """The list of a merchant's payments: find one, and take them along as a file."""
 
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from django.http import HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.utils.cache import patch_vary_headers
@@ -21,6 +21,7 @@ from tenants.access import Place, member_page
 from tenants.models import AuditEntry
 from tenants.pages import draw
 
+LONGEST_NOTE: Final = 500  # characters of a filter: whoever may look may not fill the trail
 WHOLE, PART = "dashboard/payments/payment_list.html", "dashboard/payments/_payments.html"
 
 
@@ -54,7 +55,7 @@ def payments_file(request: HttpRequest, place: Place) -> HttpResponse:
     if is_too_long(found):
         facts = {"here": "payments", "form": sought, "asked": asked(request), "longest": LONGEST_FILE}
         return draw(request, WHOLE, place, status=422, **facts)
-    note(place, "payments.exported", detail={"filter": asked(request)}, at=at)
+    note(place, "payments.exported", detail={"filter": asked(request)[:LONGEST_NOTE]}, at=at)
     response = StreamingHttpResponse(write_file(read_all(place.route, found)), content_type="text/csv; charset=utf-8")
     name = f"payments-{place.route.mode}-{at:%Y%m%d-%H%M}.csv"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
@@ -86,7 +87,6 @@ def is_part(request: HttpRequest) -> bool:
 def asked(request: HttpRequest) -> str:
     """Return the filter as a query, without the place in the list."""
     said: QueryDict = request.GET.copy()
-    said.pop("after", None)
-    for name in [name for name, value in said.items() if not value]:
+    for name in [name for name, value in said.items() if not value or name not in PaymentFilter.base_fields]:
         del said[name]
     return said.urlencode()

@@ -41,11 +41,13 @@ from results.steps import (
 )
 from results.try_keys import KeysNotTaken, KeysTaken, Refusal
 from results.views.dashboard.payment_words import State, state_of
+from results.views.dashboard.settings.pages import is_confirmed
 from results.views.dashboard.start_forms import CallbackForm, KeysForm
 from results.views.dashboard.start_steps import checks_of, step_of, steps_of
 from results.views.dashboard.start_words import answer_words, callback_refusal, refusal_words
 from tenants.access import Place, Role, member_page
 from tenants.fields import Mode
+from tenants.models import Credential
 from tenants.pages import draw
 
 # How long a part of the page asks again by itself: a minute each second, then ten minutes each ten seconds.
@@ -111,7 +113,13 @@ def read_ping_of(text: str, place: Place) -> Pinged | None:
 @member_page(Role.ADMIN)
 @require_POST
 def start_keys(request: HttpRequest, place: Place) -> HttpResponse:
-    """Try the keys that were entered against PortOne, and keep those it takes."""
+    """Try the keys that were entered against PortOne, and keep those it takes.
+
+    Others take the place of those there are only for somebody who has confirmed who they are, as in the settings.
+    """
+    kept = Credential.objects.filter(merchant=place.route.merchant_id, mode=place.route.mode)
+    if kept.exists() and not is_confirmed(request):
+        return redirect("portone_replace", place.route.merchant_id, place.route.mode)
     form = KeysForm(request.POST)
     if form.is_valid():
         tried = enter_keys(place.route, **form.cleaned_data, actor=place.user.email, at=datetime.now(UTC))

@@ -127,7 +127,7 @@ def endpoint_change(request: HttpRequest, place: Place, endpoint: UUID) -> HttpR
     if request.method == "POST" and form.is_valid():
         given = form.cleaned_data
         events = None if set(given["events"]) == set(before) else patterns_of(given["events"])
-        change_endpoint(
+        changed = change_endpoint(
             place.route,
             endpoint,
             url=given["url"],
@@ -136,7 +136,11 @@ def endpoint_change(request: HttpRequest, place: Place, endpoint: UUID) -> HttpR
             actor=place.user.email,
             at=now(),
         )
-        return done(request, place, gettext("The endpoint is changed."), "endpoint", endpoint)
+        if one.headers and not changed.headers:
+            words = gettext("The endpoint is changed. Its fixed headers were for the other host: give them anew.")
+        else:
+            words = gettext("The endpoint is changed.")
+        return done(request, place, words, "endpoint", endpoint)
     return show(request, "endpoint_form", place, here=HERE, form=form, endpoint=one)
 
 

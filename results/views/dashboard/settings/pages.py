@@ -40,14 +40,21 @@ def check_confirmed(request: HttpRequest, form: Form) -> bool:
 
     allauth would keep what was typed in the session until then, unsealed: not with secrets in it.
     """
+    if is_confirmed(request):
+        return True
+    form.add_error(
+        None,
+        gettext("Some minutes have passed: confirm first that it is you, in another tab. Nothing typed is lost."),
+    )
+    form.asks_to_confirm = True
+    return False
+
+
+def is_confirmed(request: HttpRequest) -> bool:
+    """Say whether it was confirmed a moment ago who this is."""
     try:
         _ask(request)
     except ReauthenticationRequired:
-        form.add_error(
-            None,
-            gettext("Some minutes have passed: confirm first that it is you, in another tab. Nothing typed is lost."),
-        )
-        form.asks_to_confirm = True
         return False
     return True
 
