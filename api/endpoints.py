@@ -19,6 +19,7 @@ from ninja import Path, Query, Router, Schema, Status
 from pydantic import Field, StrictBool, StrictInt
 
 from api.auth import caller_of, needs
+from api.door import say
 from api.errors import Problem
 from api.idempotency import idempotent
 from api.matching import check_match, tagged
@@ -39,6 +40,7 @@ from results.endpoints import (
     NoSuchEndpoint,
     NothingToResume,
     TooManyEndpoints,
+    TooManyPings,
     change_endpoint,
     create_endpoint,
     delete_endpoint,
@@ -297,7 +299,11 @@ def send_ping(request: HttpRequest, endpoint_id: EndpointId) -> Status[dict[str,
     """
     route, id_ = caller_of(request).route, read(endpoint_id)
     with at_endpoints(route):
-        event = ping(route, id_, at=datetime.now(UTC))
+        try:
+            event = ping(route, id_, at=datetime.now(UTC))
+        except TooManyPings as error:
+            say(request, {"Retry-After": "60"})
+            raise Problem(429, "too_many_pings", in_words(error)) from error
     return Status(202, {"object": "ping", "endpoint": encode("end", id_), "event": encode("evt", event.id)})
 
 

@@ -18,7 +18,7 @@ from results import duties
 from results.backlog import drop_duties, end_for_good, give_up_backlog, lock, owe_backlog, owe_probe
 from results.core.headers import check_headers
 from results.core.health import Health
-from results.core.ids import encode
+from results.core.ids import encode, lowest_id
 from results.core.signing import SigningSecret
 from results.core.subscription import check_events
 from results.core.target import Refused
@@ -37,6 +37,9 @@ LONGEST_DESCRIPTION: Final = 120
 LONGEST_OVERLAP: Final = timedelta(days=7)
 MOST_ENDPOINTS: Final = 20  # of a mode: each event is written down once for each that hears it
 MOST_SECRETS: Final = 10  # live at once: each adds a signature to every request
+PINGS_AT_MOST: Final = 10  # of an endpoint, in as long as PINGS_LAST
+PINGS_LAST: Final = timedelta(minutes=1)
+TOO_MANY_PINGS: Final = "This endpoint was tested ten times within a minute: wait a minute."
 PING: Final = "A test of this endpoint. Whoever can verify it hears what is told here."
 
 
@@ -54,6 +57,10 @@ class BadRotation(ValueError):
 
 class TooManyEndpoints(ValueError):
     """The mode has as many endpoints as it may; the message says how many."""
+
+
+class TooManyPings(ValueError):
+    """The endpoint was tested as often as it may be in a minute; the message says so."""
 
 
 class NoSuchEndpoint(LookupError):
@@ -253,10 +260,14 @@ def _add_secret(route: Route, endpoint: Endpoint, *, at: datetime) -> SigningSec
 def ping(route: Route, endpoint_id: UUID, *, at: datetime) -> Event:
     """Send an endpoint an `endpoint.ping`, whatever it subscribes to, also while it is paused or disabled.
 
-    It goes the way of all events, signed with the real secrets, and is tried once. Raises NoSuchEndpoint.
+    It goes the way of all events, signed with the real secrets, and is tried once. Whoever signs up may name any
+    server, so it is no way to call one without end. Raises NoSuchEndpoint or TooManyPings.
     """
     with transaction.atomic():
         endpoint = _lock(route, endpoint_id)
+        lately = Delivery.objects.filter(id__gte=lowest_id(at - PINGS_LAST), endpoint=endpoint)
+        if lately.filter(event__type=EventType.PING).count() >= PINGS_AT_MOST:
+            raise TooManyPings(TOO_MANY_PINGS)
         told = {"id": encode("end", endpoint.id), "host": host_of(endpoint), "message": PING}
         event = freeze_notice(route, EventType.PING, {"endpoint": told}, at=at)
         event.save(force_insert=True)

@@ -7,6 +7,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from threading import BoundedSemaphore
 from typing import Final
 
 from django.conf import settings
@@ -14,6 +15,8 @@ from django.conf import settings
 from results.portone import Access, Channel, PaymentUnknown, PortOne, PortOneBusy, PortOneRefused, PortOneUnavailable
 
 DEADLINE: Final = 8.0  # seconds; somebody is looking at the page
+AT_ONCE: Final = 2  # in a process
+_places = BoundedSemaphore(AT_ONCE)
 
 
 class Refusal(StrEnum):
@@ -40,8 +43,17 @@ class KeysNotTaken:
 
 
 def try_keys(access: Access) -> KeysTaken | KeysNotTaken:
-    """Buy a token with the keys and read the account's channels."""
-    return asyncio.run(_try(access))
+    """Buy a token with the keys and read the account's channels.
+
+    A few at a time and no more: each holds a thread of the web side for as long as PortOne is silent, and nobody shall
+    guess a stranger's keys through us.
+    """
+    if not _places.acquire(blocking=False):
+        return KeysNotTaken(Refusal.BUSY)
+    try:
+        return asyncio.run(_try(access))
+    finally:
+        _places.release()
 
 
 async def _try(access: Access) -> KeysTaken | KeysNotTaken:

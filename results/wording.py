@@ -47,6 +47,7 @@ WITH_PARTS: Final = (
 )
 # What results.core says of addresses and texts; named here so that each has its translation.
 SENTENCES: Final = (
+    gettext_noop("This endpoint was tested ten times within a minute: wait a minute."),
     gettext_noop("Write the whole address, beginning with https://."),
     gettext_noop("A return URL begins with https://."),
     gettext_noop("A return URL uses https; http is allowed in development only."),

@@ -6,6 +6,7 @@ from typing import Any, Final
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
 from django.contrib.auth.hashers import make_password
+from django.db import connection
 from django.utils.translation import gettext_lazy as _
 
 from config.pages import is_ours
@@ -14,6 +15,22 @@ from tenants.factors import open_seed, seal_seed
 from tenants.models import User
 
 NOBODYS_PASSWORD: Final = "a password of nobody"
+
+
+# What nobody can come back to. Attempts are counted in the cache, whose table is only as fast as it is small.
+FORGOTTEN: Final = (
+    "DELETE FROM django_session WHERE expire_date < now()",
+    "DELETE FROM usersessions_usersession AS seen"
+    " WHERE NOT EXISTS (SELECT FROM django_session AS kept WHERE kept.session_key = seen.session_key)",
+    "DELETE FROM tenants_cache WHERE expires < now()",
+)
+
+
+def forget_sessions() -> None:
+    """Remove sessions and counts of attempts that have ended. For the public schema, now and then."""
+    with connection.cursor() as cursor:
+        for statement in FORGOTTEN:
+            cursor.execute(statement)
 
 
 class AccountAdapter(DefaultAccountAdapter):

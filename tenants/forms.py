@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from tenants.members import Role, may_give
 from tenants.models import Merchant
 from tenants.models.merchant import Language
+from tenants.names import check_name
 
 ROLE_WORDS = {
     Role.OWNER: _("Owner"),
@@ -30,6 +31,7 @@ class MerchantForm(forms.Form):
         label=_("Name of the shop"),
         help_text=_("Customers see it on the page after they paid."),
         max_length=Merchant._meta.get_field("name").max_length,
+        validators=[check_name],
         widget=forms.TextInput(attrs={"autocomplete": "organization"}),
         error_messages={
             "required": _("Give the shop a name, as your customers know it."),

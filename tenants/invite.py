@@ -60,6 +60,8 @@ def invite(merchant: Merchant, *, email: str, role: str, by: User, at: datetime)
         if Membership.objects.filter(merchant=merchant, user__in=people_at(email)).exists():
             raise AlreadyMember
         pending = Invitation.objects.filter(merchant=merchant, accepted_at=None, withdrawn_at=None)
+        if any(not may_give(Membership.Role(giver.role), one.role) for one in pending.filter(email=email)):
+            raise NotAllowed  # an owner's invitation is an owner's to replace
         pending.filter(email=email).update(withdrawn_at=at)
         if pending.filter(expires_at__gt=at).count() >= OPEN_AT_MOST:
             raise TooManyInvitations

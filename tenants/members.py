@@ -40,6 +40,8 @@ def change_role(member: Membership, role: str, *, by: Membership, at: datetime) 
         _check(current, by, role)
         if current.role == role:
             return
+        if role == Role.OWNER and not current.user.is_active:  # who cannot sign in can own nothing
+            raise NotAllowed
         if current.role == Role.OWNER:
             _check_not_last(current)
         before, current.role = current.role, role

@@ -58,6 +58,8 @@ def invitation_withdraw(request: HttpRequest, place: Place, invitation: UUID) ->
     pending = found.filter(accepted_at=None).first()
     if pending is None:
         raise Http404("no such invitation")
+    if not may_give(place.role, pending.role):
+        raise PermissionDenied("an owner's invitation")
     withdraw(pending, by=place.user, at=datetime.now(UTC))
     messages.success(request, _("The invitation of %(email)s was withdrawn.") % {"email": pending.email})
     return _to_list(place)

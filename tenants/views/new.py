@@ -30,18 +30,20 @@ def new_merchant(request: HttpRequest) -> HttpResponse:
     user, at = cast("User", request.user), datetime.now(UTC)
     form = MerchantForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        if _owns_too_many(user):
-            form.add_error(None, _("You own 20 shops already. Close one, or have another person make this one."))
-        else:
-            merchant = _make(form.cleaned_data, user, at=at)
+        if merchant := _make(form.cleaned_data, user, at=at):
             return redirect("merchant_progress", merchant=merchant.id)
+        form.add_error(None, _("You own 20 shops already. Close one, or have another person make this one."))
     status = 422 if form.errors else 200
     invitations = [(one.merchant.name, make_token(one)) for one in invitations_for(user, at=at)]
     return draw(request, "dashboard/new/new.html", None, status=status, form=form, invitations=invitations)
 
 
-def _make(chosen: dict[str, str], user: User, *, at: datetime) -> Merchant:
+def _make(chosen: dict[str, str], user: User, *, at: datetime) -> Merchant | None:
+    """Make a merchant, unless somebody owns too many; whoever asks twice at once waits for the first."""
     with transaction.atomic():
+        User.objects.select_for_update().get(id=user.id)
+        if _owns_too_many(user):
+            return None
         merchant = register_merchant(owner_email=user.email, actor=user.email, at=at, **chosen)
         owe_schema(merchant)
     return merchant

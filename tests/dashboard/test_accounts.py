@@ -14,10 +14,12 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 
+from tenants.accounts import forget_sessions
 from tenants.encryption import key_id_of
 from tenants.factors import open_seed, reseal_factors
 from tenants.models import User
@@ -381,3 +383,24 @@ def test_signing_up_costs_the_same_for_known_and_unknown(people: People, monkeyp
         counts.append(len(hashed))
 
     assert counts == [1, 1]
+
+
+def test_what_ended_is_forgotten(people: People) -> None:
+    """Sessions, their devices and counts of attempts that have ended are removed, and none that are alive."""
+    here, gone = people("mina"), people("jun")
+    assert here.get("/dashboard/").status_code in (200, 302)
+    gone.get("/dashboard/")
+    cache.set("a-count", 1, 300)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE django_session SET expire_date = now() WHERE session_key = %s", [gone.session.session_key]
+        )
+        cursor.execute("INSERT INTO tenants_cache VALUES ('old', '', now() - interval '1 minute')")
+
+    forget_sessions()
+
+    assert list(Session.objects.values_list("session_key", flat=True)) == [here.session.session_key]
+    assert cache.get("a-count") == 1
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM tenants_cache WHERE cache_key = 'old'")
+        assert cursor.fetchone() == (0,)

@@ -441,6 +441,30 @@ def test_nobody_who_is_locked_out_becomes_the_owner(people: People, baker: Merch
     assert role_of(baker, owner) == "owner"
 
 
+def test_nobody_who_is_locked_out_is_made_an_owner(people: People, baker: Merchant) -> None:
+    """Nor by a change of role."""
+    owner, locked = people("mina", baker), people("jun", baker, "viewer")
+    User.objects.filter(id=locked.user.id).update(is_active=False)
+    owner.post("/accounts/reauthenticate/", {"password": PASSWORD})
+
+    answer = owner.post(at("member_role", baker, member=member_of(baker, locked).id), {"role": "owner"})
+
+    assert answer.status_code == 403
+    assert role_of(baker, locked) == "viewer"
+
+
+def test_an_owners_invitation_is_an_owners(people: People, baker: Merchant) -> None:
+    """An admin neither withdraws who is invited as an owner, nor invites them to less."""
+    owner, admin = people("mina", baker), people("adam", baker, "admin")
+    owner.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    invite(owner, baker, "heir@new.example", "owner")
+    sent = Invitation.objects.get()
+
+    assert admin.post(at("invitation_withdraw", baker, invitation=sent.id)).status_code == 403
+    assert invite(admin, baker, "heir@new.example", "viewer").status_code in (403, 422)
+    assert [(one.role, one.withdrawn_at) for one in Invitation.objects.all()] == [("owner", None)]
+
+
 def test_a_stranger_is_not_written_to_without_end(people: People, baker: Merchant) -> None:
     """Inviting the same address again and again sends no more letters than inviting many."""
     owner = people("mina", baker)

@@ -1,15 +1,16 @@
 """Making a merchant from the dashboard: rows at once, the schema by a job, and a page that shows how far it is."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from django.test import Client
 from django.urls import reverse
 
 from tenants.models import AuditEntry, Membership, Merchant
-from tests.people import People, Person
+from tests.people import BACKEND, People, Person
 
 Do = Callable[[], None]
 
@@ -128,6 +129,37 @@ def test_nobody_makes_merchants_without_end(people: People, monkeypatch: Any) ->
 
     assert again.status_code == 422
     assert Membership.objects.filter(user=mina.user).count() == 1
+
+
+@pytest.mark.parametrize("name", ["\u200b", "Bread\u202egnp", "Bread https://evil.example", "www.evil.example"])
+def test_a_name_hides_nothing_and_leads_nowhere(people: People, name: str) -> None:
+    """A shop's name is the subject of letters to strangers."""
+    answer = people("mina").post("/dashboard/new/", {"name": name, "language": ""})
+
+    assert answer.status_code == 422
+    assert not Merchant.objects.filter(name=name).exists()
+
+
+def test_many_at_once_make_no_more(people: People, monkeypatch: Any) -> None:
+    """The limit holds for requests that come together, too."""
+    monkeypatch.setattr("tenants.views.new.OWNED_AT_MOST", 2)
+    mina = people("mina")
+    others = []
+    for _ in range(6):
+        other = Client()
+        other.force_login(mina.user, backend=BACKEND)
+        others.append(other)
+
+    def ask(numbered: tuple[int, Client]) -> int:
+        try:
+            return int(numbered[1].post("/dashboard/new/", {"name": f"Shop {numbered[0]}", "language": ""}).status_code)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(6) as crowd:
+        answers = sorted(crowd.map(ask, enumerate(others)))
+
+    assert answers == [302, 302, 422, 422, 422, 422]
 
 
 def test_making_one_needs_an_account(people: People) -> None:

@@ -21,12 +21,14 @@ from results.deliver import open_headers, open_secrets
 from results.endpoints import (
     MOST_ENDPOINTS,
     MOST_SECRETS,
+    PINGS_AT_MOST,
     BadCallbackUrl,
     BadDescription,
     BadRotation,
     NoSuchEndpoint,
     NothingToResume,
     TooManyEndpoints,
+    TooManyPings,
     change_endpoint,
     create_endpoint,
     delete_endpoint,
@@ -429,6 +431,19 @@ def test_a_ping_goes_the_whole_way(bakery: Cast, run_worker: Work, resting: str 
     assert (told["id"], told["host"]) == (encode("end", endpoint.id), endpoint.url.split("/")[2])
     assert [attempt.trigger for attempt in bakery.rows(Attempt)] == ["test"]
     assert resting is None or getattr(endpoint, resting) == NOON
+
+
+def test_an_endpoint_is_not_tested_without_end(bakery: Cast) -> None:
+    """Whoever signs up may name any server: ten tests a minute, then none for a minute."""
+    now = datetime.now(UTC)
+    for _ in range(PINGS_AT_MOST):
+        within(bakery, ping, at=now)
+
+    with pytest.raises(TooManyPings):
+        within(bakery, ping, at=now)
+    within(bakery, ping, at=now + timedelta(seconds=61))
+
+    assert len(bakery.rows(Delivery)) == PINGS_AT_MOST + 1
 
 
 def test_a_ping_is_for_one_endpoint(bakery: Cast, run_worker: Work) -> None:

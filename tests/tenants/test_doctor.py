@@ -20,6 +20,7 @@ from tenants.management.commands.doctor import (
     check_mail,
     check_merchants,
     check_portone,
+    check_proxy,
     check_public_url,
     check_queue,
     check_staff,
@@ -344,3 +345,10 @@ def test_settings_that_production_refuses_have_a_line_each(database: Cast, setti
     lines = [line for line in out.getvalue().splitlines() if line.startswith("wrong  settings")]
     assert any("SEALING_KEYS is missing. Mend: id:base64" in line for line in lines)
     assert any("PUBLIC_URL is not https. Mend: https://" in line for line in lines)
+
+
+@pytest.mark.parametrize(("count", "is_wrong"), [(0, True), (1, False), (2, False)])
+def test_a_web_side_without_a_proxy_is_told(count: int, is_wrong: bool) -> None:
+    """Whoever dribbles a request in must not hold a thread of ours: something in front has to read it."""
+    assert bool(check_proxy(count, development=False).mend) == is_wrong
+    assert not check_proxy(count, development=True).mend

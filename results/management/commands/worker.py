@@ -24,6 +24,7 @@ from results.recover import recover_everywhere
 from results.retention import forget_everywhere
 from results.worker import DATABASE_THREADS, DELIVERIES_IN_FLIGHT, Worker
 from tenants import account_mail, invite, jobs, mail, onboarding
+from tenants.accounts import forget_sessions
 from tenants.jobs import Clockwork, Step
 from tenants.keys import forget_answers
 from tenants.onboarding import provision_unfinished
@@ -43,6 +44,7 @@ CLOCKWORK: Final = (
     Clockwork("provision_unfinished", "* * * * *", provision_unfinished),
     Clockwork("ensure_sweeps", "* * * * *", ensure_sweeps),
     Clockwork("forget_expired", "*/5 * * * *", forget_everywhere),
+    Clockwork("forget_sessions", "*/10 * * * *", forget_sessions),
     Clockwork("forget_answers", "*/5 * * * *", forget_answers),
     Clockwork("recover", "*/5 * * * *", recover_everywhere),
 )

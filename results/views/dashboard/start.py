@@ -19,6 +19,7 @@ from results.endpoints import (
     BadCallbackUrl,
     NoSuchEndpoint,
     TooManyEndpoints,
+    TooManyPings,
     create_endpoint,
     normalise_callback_url,
     ping,
@@ -45,6 +46,7 @@ from results.views.dashboard.settings.pages import is_confirmed
 from results.views.dashboard.start_forms import CallbackForm, KeysForm
 from results.views.dashboard.start_steps import checks_of, step_of, steps_of
 from results.views.dashboard.start_words import answer_words, callback_refusal, refusal_words
+from results.wording import in_words
 from tenants.access import Place, Role, member_page
 from tenants.fields import Mode
 from tenants.models import Credential
@@ -187,6 +189,9 @@ def start_ping(request: HttpRequest, place: Place, endpoint: UUID) -> HttpRespon
         event = ping(place.route, endpoint, at=datetime.now(UTC))
     except NoSuchEndpoint as error:
         raise Http404 from error
+    except TooManyPings as error:
+        messages.error(request, in_words(error))
+        return to_start(place, "callback")
     return to_start(place, "callback", ping=encode("evt", event.id))
 
 

@@ -73,6 +73,7 @@ def examine(*, now: Now) -> Iterator[Finding]:
     yield check_portone(settings.PORTONE_V1_URL)
     yield check_mail(development=settings.DEVELOPMENT)
     yield check_public_url(settings.PUBLIC_URL, development=settings.DEVELOPMENT)
+    yield check_proxy(settings.TRUSTED_PROXY_COUNT, development=settings.DEVELOPMENT)
 
 
 def examine_database(*, now: Now) -> Iterator[Finding]:
@@ -238,6 +239,13 @@ def check_public_url(url: str, *, development: bool) -> Finding:
     if development or is_public(host):
         return Finding("public url", url)
     return Finding("public url", f"{url} leads nowhere from outside", "set PUBLIC_URL to the public https address")
+
+
+def check_proxy(count: int, *, development: bool) -> Finding:
+    """See whether something in front of us reads slow requests to their end: here each would hold a thread."""
+    if development or count:
+        return Finding("proxy", f"{count} in front of us" if count else "none, in development")
+    return Finding("proxy", "none, so slow requests hold our threads", "put one in front and set TRUSTED_PROXY_COUNT=1")
 
 
 def is_public(host: str) -> bool:

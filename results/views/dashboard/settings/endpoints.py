@@ -3,6 +3,7 @@
 from typing import Any, Final
 from uuid import UUID
 
+from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_POST, require_safe
@@ -14,6 +15,7 @@ from results.endpoints import (
     NoSuchEndpoint,
     NothingToResume,
     TooManyEndpoints,
+    TooManyPings,
     change_endpoint,
     create_endpoint,
     header_names,
@@ -209,7 +211,11 @@ def endpoint_rotate(request: HttpRequest, place: Place, endpoint: UUID) -> HttpR
 def endpoint_ping(request: HttpRequest, place: Place, endpoint: UUID) -> HttpResponse:
     """Send a test, and lead to the page on which its answer appears."""
     find(place, endpoint)
-    event = ping(place.route, endpoint, at=now())
+    try:
+        event = ping(place.route, endpoint, at=now())
+    except TooManyPings as error:
+        messages.error(request, in_words(error))
+        return lead(place, "endpoint", endpoint)
     return lead(place, "endpoint_pinged", endpoint, event.id)
 
 

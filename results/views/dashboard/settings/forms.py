@@ -25,6 +25,7 @@ from results.views.dashboard.settings.events import choices, ticked
 from results.wording import in_words
 from tenants.branding import BadBrand, read_colour, redraw
 from tenants.models.merchant import KEEPS, ConfirmPolicy, Language, Policy
+from tenants.names import check_name
 from tenants.scopes import ON_REQUEST, SCOPES, USUAL
 
 MOST_LINES: Final = 20
@@ -373,6 +374,7 @@ class BrandForm(Form):
 
     name = forms.CharField(
         label=_("Name on the customer’s page"),
+        validators=[check_name],
         help_text=_("Empty: the name of your account here."),
         max_length=80,
         required=False,
