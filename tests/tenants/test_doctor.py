@@ -91,6 +91,7 @@ def test_a_healthy_installation_is_told_line_by_line(database: Cast, portone: Si
         "portone",
         "mail",
         "public url",
+        "proxy",
         "exit",
     ]
     assert wrong(lines) == set()
