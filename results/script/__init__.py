@@ -20,13 +20,14 @@ def script_tag(host: str) -> str:
     return f'<script src="{host}/m/{NAME}" integrity="{INTEGRITY}" crossorigin="anonymous"></script>'
 
 
-def script_snippet(host: str, browser_key: str) -> str:
+def script_snippet(host: str, browser_key: str, *, order: str = "order-1042") -> str:
     """Return what stands in a shop's page: the element, and the call in PortOne's callback."""
     return (
         f"{script_tag(host)}\n"
         "<script>\n"
         "  function paid(response) {  // IMP.request_pay({ … }, paid)\n"
-        f"    Paywitness.confirm({{ key: {json.dumps(browser_key)}, response: response }}, function (result) {{\n"
+        f"    Paywitness.confirm({{ key: {json.dumps(browser_key)}, order: {json.dumps(order)}, response: response }},"
+        " function (result) {\n"
         '      // result.status: "success", "vbankIssued", "failed" or "pending"\n'
         "      // result.signed: for your server to check; show the order, and send nothing yet\n"
         "    });\n"

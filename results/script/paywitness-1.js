@@ -21,6 +21,7 @@
     var door = options.url || home + options.key + "/result", address = "", told = "", said = {};
     var started = Date.now(), turn = 0, timer = 0, asking = false, over = false, warned = false;
     SENT.forEach(function (name) { if (options.response[name] != null) said[name] = options.response[name]; });
+    if (!said.merchant_uid && options.order) said.merchant_uid = options.order; // A window that never opened names nothing.
     function step() {
       clearTimeout(timer);
       if (asking || over) return;

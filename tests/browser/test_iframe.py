@@ -135,6 +135,19 @@ def test_a_closed_window_is_failed(checkout: Checkout, run_worker: Work) -> None
     checkout.hears(status="failed", state="closed")
 
 
+def test_a_window_that_does_not_open_is_failed(checkout: Checkout, run_worker: Work) -> None:
+    """PortOne names nothing then; the shop's own number of the order is what is asked about."""
+    checkout.opens()
+    checkout.tab.evaluate(
+        "() => { IMP.request_pay = (order, callback) => callback("
+        "{ success: false, error_code: 'F1002', error_msg: '설정 오류' }) }"
+    )
+    checkout.tab.click("#pay")
+    run_worker()
+
+    checkout.hears(status="failed")
+
+
 def test_an_unregistered_origin_is_named_in_the_console(checkout: Checkout) -> None:
     """The shop's developer reads which origin to register and where; nothing is recorded, the preflight is refused."""
     checkout.shop.chooses(origins=["https://shop.bakery.example"])

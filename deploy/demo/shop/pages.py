@@ -53,8 +53,9 @@ function show(result) {
 }
 document.getElementById("pay").onclick = function () {
   IMP.init(main.dataset.code);
-  IMP.request_pay(JSON.parse(main.dataset.window), function (response) {
-    Paywitness.confirm({ url: main.dataset.door, response: response }, show);
+  var order = JSON.parse(main.dataset.window);
+  IMP.request_pay(order, function (response) {
+    Paywitness.confirm({ url: main.dataset.door, order: order.merchant_uid, response: response }, show);
   });
 };
 """
