@@ -34,7 +34,11 @@ class Checkout:
         self.tab.goto(f"{self.origin}/checkout/{order}")
 
     def pays(self, choice: str) -> None:
-        """Press the shop's button, and one of PortOne's window."""
+        """Press the shop's button, and one of PortOne's window; Paywitness has written down what it called back."""
+        self.presses(choice)
+        self.hears(status="pending", state="confirming")
+
+    def presses(self, choice: str) -> None:
         self.tab.click("#pay")
         self.tab.frame_locator("iframe").locator(f"button[value={choice}]").click()
 
@@ -101,7 +105,6 @@ def test_a_paid_order_is_told_to_the_shops_page(checkout: Checkout, run_worker: 
     sent = preflights(checkout.tab)
     checkout.opens()
     checkout.pays("paid")
-    checkout.hears(status="pending", state="confirming")
 
     run_worker()
 
@@ -143,6 +146,7 @@ def test_a_window_that_does_not_open_is_failed(checkout: Checkout, run_worker: W
         "{ success: false, error_code: 'F1002', error_msg: '설정 오류' }) }"
     )
     checkout.tab.click("#pay")
+    checkout.hears(status="pending")
     run_worker()
 
     checkout.hears(status="failed")
@@ -154,7 +158,7 @@ def test_an_unregistered_origin_is_named_in_the_console(checkout: Checkout) -> N
     sent = preflights(checkout.tab)
     checkout.opens()
     with checkout.tab.expect_console_message(lambda line: "Paywitness:" in line.text, timeout=20 * SECONDS) as said:
-        checkout.pays("paid")
+        checkout.presses("paid")
 
     assert said.value.type == "error"
     assert checkout.origin in said.value.text
