@@ -17,7 +17,7 @@ INTEGRITY: Final = "sha384-" + base64.b64encode(hashlib.sha384(SCRIPT).digest())
 
 def script_tag(host: str) -> str:
     """Return the element that loads it; without `crossorigin` a browser compares no hash."""
-    return f'<script src="{host}/m/{NAME}" integrity="{INTEGRITY}" crossorigin="anonymous"></script>'
+    return f'<script src="{host}/m/{NAME}" crossorigin="anonymous"\n        integrity="{INTEGRITY}"></script>'
 
 
 def script_snippet(host: str, browser_key: str, *, order: str = "order-1042") -> str:
@@ -26,10 +26,11 @@ def script_snippet(host: str, browser_key: str, *, order: str = "order-1042") ->
         f"{script_tag(host)}\n"
         "<script>\n"
         "  function paid(response) {  // IMP.request_pay({ … }, paid)\n"
-        f"    Paywitness.confirm({{ key: {json.dumps(browser_key)}, order: {json.dumps(order)}, response: response }},"
-        " function (result) {\n"
-        '      // result.status: "success", "vbankIssued", "failed" or "pending"\n'
-        "      // result.signed: for your server to check; show the order, and send nothing yet\n"
+        f"    var claim = {{ key: {json.dumps(browser_key)}, order: {json.dumps(order)}, response: response }};\n"
+        "    Paywitness.confirm(claim, function (result) {\n"
+        '      // result.status: "success", "vbankIssued",\n'
+        '      //   "failed" or "pending"\n'
+        "      // result.signed: for your server to check\n"
         "    });\n"
         "  }\n"
         "</script>\n"

@@ -125,7 +125,8 @@ def test_an_issued_account_is_told_to_the_shops_page(checkout: Checkout, run_wor
 
     checkout.hears(status="vbankIssued", state="awaiting_deposit", signed="awaiting_deposit")
     account = checkout.shop.portone.rows()[0].payment.vbank_num
-    expect(checkout.tab.locator("#story")).to_contain_text(str(account))
+    expect(checkout.tab.locator("#account")).to_contain_text(str(account))
+    expect(checkout.tab.locator("#pay")).to_be_hidden()
     assert checkout.shop.shop.fulfilled() == {}
 
 

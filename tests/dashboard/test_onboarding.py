@@ -194,7 +194,8 @@ def test_the_snippet_is_filled_in(people: Any, web: str, account: str) -> None:
     assert re.search(rf'notice_url: "{web}/webhook/[a-z0-9_]+"', page)
     assert "결제알림(Webhook) 관리" in page
     assert re.search(rf'// confirm_url: "{web}/m/[a-z0-9_]+/confirm"', page)
-    assert f'src="{web}/m/paywitness-1.js" integrity="{INTEGRITY}"' in html.unescape(page)
+    assert f'src="{web}/m/paywitness-1.js"' in page
+    assert INTEGRITY in html.unescape(page)
 
 
 def test_a_webhook_that_comes_marks_the_step(people: Any, test_bakery: Cast) -> None:

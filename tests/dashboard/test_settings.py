@@ -425,8 +425,8 @@ def test_the_script_for_a_page_of_the_shop_is_there_to_copy(bakery: Cast, develo
 
     text, other = html.unescape(text_of(developer.get(address))), text_of(viewer.get(address))
 
-    assert f'integrity="{INTEGRITY}" crossorigin="anonymous"' in text
-    assert f'Paywitness.confirm({{ key: "{bakery.key("browser").key}"' in text
+    assert f'crossorigin="anonymous"\n        integrity="{INTEGRITY}"' in text
+    assert f'claim = {{ key: "{bakery.key("browser").key}"' in text
     assert INTEGRITY not in html.unescape(other)
     assert bakery.key("browser").key not in other
 

@@ -44,8 +44,9 @@ function show(result) {
     failed: "결제되지 않았습니다. 다시 시도할 수 있습니다.",
     pending: "결제를 확인하고 있습니다. 다시 결제하지 마세요." };
   story.textContent = words[result.status];
-  var account = result.virtual_account;
-  if (account) story.textContent += " " + account.bank_name + " " + account.number + " " + account.holder;
+  document.getElementById("pay").hidden = result.status !== "failed";
+  var account = result.virtual_account, where = document.getElementById("account");
+  where.textContent = account ? account.bank_name + " " + account.number + " " + account.holder : "";
   if (!result.signed) return;
   fetch("/orders/check", { method: "POST", body: result.signed })
     .then(function (answer) { return answer.json(); })
@@ -72,7 +73,8 @@ def checkout(shop: Shop, purchase: Purchase, window: dict[str, str]) -> str:
         f'<main data-door="{escape(door)}" data-code="{escape(settings.user_code)}" '
         f'data-window="{escape(json.dumps(window, ensure_ascii=False))}"><h1>{escape(purchase.name)}</h1>'
         f'<p class="big">{money(purchase.amount, "KRW")}</p><p><button class="main" id="pay">결제하기</button></p>'
-        '<p id="story" role="status">주문을 확인하고 결제해 주세요.</p><p><a href="/">상점으로</a></p></main>'
+        '<p id="story" role="status">주문을 확인하고 결제해 주세요.</p><p id="account"></p>'
+        '<p><a href="/">상점으로</a></p></main>'
         f'<script src="{escape(portone)}"></script>'
         f'<script src="{escape(script)}" integrity="{escape(settings.script_integrity)}" '
         'crossorigin="anonymous"></script>'

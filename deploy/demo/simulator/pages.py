@@ -42,7 +42,8 @@ window.IMP = (function () {
       });
       frame.src = home + "/pay?" + query;
       frame.title = "payment window";
-      frame.style.cssText = "position:fixed;top:5%;left:50%;width:28rem;height:24rem;margin-left:-14rem";
+      frame.style.cssText = "position:fixed;top:5%;left:50%;width:28rem;height:24rem;margin-left:-14rem;border:0;" +
+        "box-shadow:0 0 0 99rem #0008";
       window.addEventListener("message", function hear(message) {
         if (message.source !== frame.contentWindow || message.origin !== home) return;
         window.removeEventListener("message", hear);
