@@ -39,8 +39,10 @@
       if (over || document.hidden) return;
       var waited = Date.now() - started;
       while (moment(turn) <= waited) turn += 1;
-      if (moment(turn) < PATIENCE) timer = setTimeout(step, moment(turn) - waited);
-      else tell({ status: "pending", state: told ? "confirming" : "unreachable", settled: false, signed: null, stopped: true });
+      timer = moment(turn) < PATIENCE ? setTimeout(step, moment(turn) - waited) : setTimeout(stop, PATIENCE - waited);
+    }
+    function stop() {
+      tell({ status: "pending", state: told ? "confirming" : "unreachable", settled: false, signed: null, stopped: true });
     }
     function moment(n) { return n < 8 ? MOMENTS[n] : MOMENTS[7] + (n - 7) * THEN_EVERY; }
     function tell(result) {
