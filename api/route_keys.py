@@ -27,7 +27,7 @@ router = Router(tags=["route keys"])
 Kind = Literal["browser", "webhook"]
 # What each kind opens, by the word for what goes there.
 PATHS: Final = {
-    "browser": {"redirect": "/m/{}/complete", "confirm": "/m/{}/confirm"},
+    "browser": {"redirect": "/m/{}/complete", "confirm": "/m/{}/confirm", "result": "/m/{}/result"},
     "webhook": {"webhook": "/webhook/{}"},
 }
 EXAMPLE_ID: Final = "rtk_01KAJ3WQ4R8ZV5N2E6D7XG9TBC"
@@ -44,7 +44,8 @@ class RouteKeyOut(Schema):
     addresses: Annotated[
         dict[str, str],
         Field(
-            description="`redirect` is m_redirect_url, `confirm` is confirm_url, `webhook` stands in PortOne's console",
+            description="`redirect` is m_redirect_url, `confirm` is confirm_url, `webhook` stands in PortOne's console;"
+            " `result` is asked by the script of a page that stays while PortOne's PC window is open",
             examples=[EXAMPLE_ADDRESSES],
         ),
     ]

@@ -6,10 +6,12 @@ from api.app import api
 from config.converters import CONVERTERS
 from config.health import healthz, readyz
 from config.pages import choose_language
+from results.script import NAME as SCRIPT_NAME
 from results.views.brand import brand_logo, brand_style
 from results.views.confirm import confirm_payment
 from results.views.landing import landing
 from results.views.result_page import result_page, result_return, result_status
+from results.views.shop_script import claim_result, shop_script, tell_result
 from results.views.webhook import webhook
 from tenants.staff_pages import site as staff_site
 
@@ -25,10 +27,13 @@ urlpatterns = [
     path("webhook/<str:webhook_key>", webhook, name="webhook"),
     path("m/<str:browser_key>/complete", landing, name="landing"),
     path("m/<str:browser_key>/confirm", confirm_payment, name="confirm"),
+    path("m/<str:browser_key>/result", claim_result, name="claim_result"),
+    path(f"m/{SCRIPT_NAME}", shop_script, name="shop_script"),
     path("r-assets/<colour:colour>.css", brand_style, name="brand_style"),
     path("r-assets/<digest:digest>.webp", brand_logo, name="brand_logo"),
     path("r/<str:opaque>", result_page, name="result_page"),
     path("r/<str:opaque>/status", result_status, name="result_status"),
+    path("r/<str:opaque>/result", tell_result, name="tell_result"),
     path("r/<str:opaque>/return", result_return, name="result_return"),
     path("language/", choose_language, name="set_language"),
     path("accounts/", include("allauth.urls")),

@@ -21,6 +21,7 @@ from results.core.story import ArrivalPart, EventPart, PaymentPart, QuestionPart
 from results.core.words import EventType
 from results.deliver import CONTENT_TYPE, open_secrets
 from results.models import Attempt, Delivery, Endpoint, Event, Notification, Payment, Setup
+from results.script import script_snippet
 from results.story import host_of, tell_story
 from tenants.fields import Mode
 from tenants.models import Credential, MerchantMode, RouteKey
@@ -42,6 +43,7 @@ class Addresses:
     redirect: str
     webhook: str
     confirm: str
+    script: str  # for a page that stays while PortOne's PC window is open, and hears the result itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,12 @@ def read_addresses(route: Route) -> Addresses:
     current = RouteKey.objects.filter(merchant=route.merchant_id, mode=route.mode, works_until=None)
     keys = dict(current.values_list("kind", "key"))
     browser = f"{settings.PUBLIC_URL}/m/{keys['browser']}"
-    return Addresses(f"{browser}/complete", f"{settings.PUBLIC_URL}/webhook/{keys['webhook']}", f"{browser}/confirm")
+    return Addresses(
+        redirect=f"{browser}/complete",
+        webhook=f"{settings.PUBLIC_URL}/webhook/{keys['webhook']}",
+        confirm=f"{browser}/confirm",
+        script=script_snippet(settings.PUBLIC_URL, keys["browser"]),
+    )
 
 
 def read_heard(mode: str) -> Heard:

@@ -49,6 +49,7 @@ class Route:
     name: str = ""
     language: str = ""
     return_urls: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
     forwards: bool = False
     strict: bool = False
     confirm_closed: bool = False
@@ -171,6 +172,7 @@ def _route(merchant: Merchant, mode: str, key_id: UUID | None = None) -> Route:
         name=merchant.name,
         language=merchant.language,
         return_urls=tuple(chosen.return_urls),
+        origins=tuple(chosen.origins),
         forwards=chosen.forwards,
         strict=chosen.policy == Policy.STRICT,
         confirm_closed=chosen.confirm_policy == ConfirmPolicy.CLOSED,

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import hashlib
 import json
 import os
 import secrets
@@ -14,13 +15,14 @@ from pathlib import Path
 import httpx
 
 from .leftovers import NAME, OWNER, have_been_left
-from .place import Database, Place, choose_port
+from .place import CHECKOUT, Database, Place, choose_port
 from .players import Browser, PortOneDesk, Till, WentWrong
 from .processes import Processes, wait_until_up
 from .simulator.payment import DEMO_BUYER_EMAIL, DEMO_BUYER_NAME, DEMO_BUYER_TEL
 from .stage import Stage
 
 MODE = "live"
+SCRIPT = CHECKOUT / "results" / "script" / "paywitness-1.js"
 # The demo waits for nobody longer than it must; an installation keeps its patient defaults.
 HASTE = {"CLAIM_DELAY": "2s", "DEPOSIT_GRACE": "5s", "SWEEP_INTERVAL": "2s"}
 # What a shell may have set for another installation would lead this one astray. Empty means: not set.
@@ -195,7 +197,13 @@ async def _introduce(
         redirect_url=facts["redirect_url"],
         pay_url=f"{addresses.simulator}/pay",
         user_code=user_code,
+        script_integrity=_integrity_of(SCRIPT),
     )
+
+
+def _integrity_of(script: Path) -> str:
+    """Return the hash that a shop copies from the guide into its page."""
+    return f"sha384-{base64.b64encode(hashlib.sha384(script.read_bytes()).digest()).decode()}"
 
 
 def _bind(url: str) -> str:

@@ -52,6 +52,33 @@ class PageState(StrEnum):
         return self is not PageState.CONFIRMING
 
 
+class ScriptStatus(StrEnum):
+    """What a shop's script is told in one word; `pending` too where only a person can say more."""
+
+    SUCCESS = "success"
+    VBANK_ISSUED = "vbankIssued"
+    FAILED = "failed"
+    PENDING = "pending"
+
+
+# Failed is only what the page itself calls unpaid: whoever hears it pays again. Under review, or unknown, is neither.
+SCRIPT_STATUSES: dict[PageState, ScriptStatus] = {
+    PageState.PAID: ScriptStatus.SUCCESS,
+    PageState.AWAITING_DEPOSIT: ScriptStatus.VBANK_ISSUED,
+    PageState.DECLINED: ScriptStatus.FAILED,
+    PageState.CLOSED: ScriptStatus.FAILED,
+    PageState.NOT_OPENED: ScriptStatus.FAILED,
+    PageState.FAILED: ScriptStatus.FAILED,
+    PageState.EXPIRED: ScriptStatus.FAILED,
+    PageState.CANCELLED: ScriptStatus.FAILED,
+}
+
+
+def status_for_script(state: PageState) -> ScriptStatus:
+    """Return what a shop's script is told of a page in this state."""
+    return SCRIPT_STATUSES.get(state, ScriptStatus.PENDING)
+
+
 FAILED_STATES: dict[str, PageState] = {
     EventType.NOT_STARTED: PageState.NOT_OPENED,
     EventType.ABANDONED: PageState.CLOSED,

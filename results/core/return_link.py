@@ -1,7 +1,9 @@
 """How does the shop's page know that the customer comes from us, and with what? By signed pr_* parameters.
 
 The signature is base64url HMAC-SHA256, without padding, over four lines: `pr1`, `GET`, the registered return
-URL and the sorted, percent-encoded pr_* pairs without pr_sig. The key is the ASCII text of the return key: a
+URL and the sorted, percent-encoded pr_* pairs without pr_sig. Where a script on the shop's page asks in place of
+the customer's browser, the URL line is the page's registered origin, which has no path: no return URL is spelt so,
+and neither signature passes for the other. The key is the ASCII text of the return key: a
 key of its own, because a front-end page's settings leak more easily than a server's and must not sign
 callbacks. A signed return is for display. It is no login, and an order is fulfilled on the callback or on a
 GET of our API.
@@ -25,7 +27,9 @@ __all__ = [
     "ReturnKey",
     "matches",
     "normalise_return_url",
+    "sign_result",
     "sign_return",
+    "verify_result",
     "verify_return",
 ]
 
@@ -65,8 +69,17 @@ def sign_return(url: str, claims: ReturnClaims, *, key: ReturnKey, at: datetime,
     """
     if normalise_return_url(url, allow_http=True) != url:
         raise BadReturnUrl("Only the normal form of a registered return URL is signed.")
-    query = _encode(_parameters(claims, key=key, at=at, nonce=nonce))
-    return f"{url}?{query}&pr_sig={_signature(key, url, query)}"
+    return f"{url}?{_signed(url, claims, key=key, at=at, nonce=nonce)}"
+
+
+def sign_result(origin: str, claims: ReturnClaims, *, key: ReturnKey, at: datetime, nonce: str) -> str:
+    """Return the signed pr_* parameters as a query, for a script on a page of this origin.
+
+    `origin` is written as browsers write it (scheme, host, port), and BadReturnUrl is raised for anything else.
+    """
+    if urlsplit(origin).path or normalise_return_url(f"{origin}/", allow_http=True) != f"{origin}/":
+        raise BadReturnUrl("Only the normal form of a registered origin is signed.")
+    return _signed(origin, claims, key=key, at=at, nonce=nonce)
 
 
 def verify_return(
@@ -76,14 +89,29 @@ def verify_return(
 
     `url` is the shop's own registered address, not what a Host header says. This is what a shop's page does.
     """
-    pairs = parse_qsl(urlsplit(link).query, keep_blank_values=True)
-    signed = {name: value for name, value in pairs if name.startswith("pr_")}
-    if len(signed) != sum(name.startswith("pr_") for name, _ in pairs):
+    return verify_result(urlsplit(link).query, origin=url, keys=keys, at=at, valid_for=valid_for)
+
+
+def verify_result(
+    signed: str, *, origin: str, keys: Iterable[ReturnKey], at: datetime, valid_for: timedelta = VALID_FOR
+) -> dict[str, str] | None:
+    """Return the values of what sign_result wrote for `origin`, or None when it does not hold.
+
+    This is what a shop's server does with what its page hands over: the same as with a return, but for the URL line.
+    """
+    pairs = parse_qsl(signed, keep_blank_values=True)
+    values = {name: value for name, value in pairs if name.startswith("pr_")}
+    if len(values) != sum(name.startswith("pr_") for name, _ in pairs):
         return None  # a repeated parameter: two readers might see two values
-    given = signed.pop("pr_sig", "").encode()
-    query = _encode(signed)
-    held = any([hmac.compare_digest(_signature(key, url, query).encode(), given) for key in keys])
-    return signed if held and _is_recent(signed.get("pr_ts", ""), at, valid_for) else None
+    given = values.pop("pr_sig", "").encode()
+    query = _encode(values)
+    held = any([hmac.compare_digest(_signature(key, origin, query).encode(), given) for key in keys])
+    return values if held and _is_recent(values.get("pr_ts", ""), at, valid_for) else None
+
+
+def _signed(url: str, claims: ReturnClaims, *, key: ReturnKey, at: datetime, nonce: str) -> str:
+    query = _encode(_parameters(claims, key=key, at=at, nonce=nonce))
+    return f"{query}&pr_sig={_signature(key, url, query)}"
 
 
 def _parameters(claims: ReturnClaims, *, key: ReturnKey, at: datetime, nonce: str) -> dict[str, str]:

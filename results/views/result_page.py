@@ -102,10 +102,17 @@ def result_return(request: HttpRequest, opaque: str) -> HttpResponse:
 
 
 def return_address(shown: Shown, *, at: datetime) -> str:
-    """Return where the shop's button leads: signed if the payment may be disclosed or is not settled yet."""
-    payment, url = shown.payment, return_url_of(shown)
+    """Return where the shop's button leads: signed if there is something to sign and a key."""
+    url, claims = return_url_of(shown), claims_of(shown)
+    key = return_key(shown.route, at=at) if claims else None
+    return sign_return(url, claims, key=key, at=at, nonce=new_nonce()) if claims and key else url
+
+
+def claims_of(shown: Shown) -> ReturnClaims | None:
+    """Return what is signed for the shop: the payment if it may be disclosed, else at most that nothing is settled."""
+    payment = shown.payment
     if shown.page.discloses and payment:
-        claims = ReturnClaims(
+        return ReturnClaims(
             status=payment.status,
             livemode=shown.route.livemode,
             order=payment.order.merchant_uid,
@@ -113,12 +120,14 @@ def return_address(shown: Shown, *, at: datetime) -> str:
             money=shown.page.money,
             sequence=payment.order.sequence or None,
         )
-    elif shown.page.state == PageState.CONFIRMING:
-        claims = ReturnClaims(status=PaymentStatus.PENDING, livemode=shown.route.livemode)
-    else:
-        return url
-    key = return_key(shown.route, at=at)
-    return sign_return(url, claims, key=key, at=at, nonce=secrets.token_hex(8)) if key else url
+    if shown.page.state == PageState.CONFIRMING:
+        return ReturnClaims(status=PaymentStatus.PENDING, livemode=shown.route.livemode)
+    return None
+
+
+def new_nonce() -> str:
+    """Return what lets a shop accept a signature once only."""
+    return secrets.token_hex(8)
 
 
 def return_url_of(shown: Shown) -> str:

@@ -169,7 +169,8 @@ class TestRouteKeys:
         found = {key["kind"]: key for key in server.gets("/route-keys")["data"]}
 
         assert found["browser"]["addresses"]["redirect"] == server.cast.redirect_url
-        assert found["browser"]["addresses"]["confirm"] == server.cast.redirect_url.replace("/complete", "/confirm")
+        for other in ("confirm", "result"):
+            assert found["browser"]["addresses"][other] == server.cast.redirect_url.replace("complete", other)
         assert found["webhook"]["addresses"] == {"webhook": server.cast.webhook_url}
         assert {key["works_until"] for key in found.values()} == {None}
 

@@ -7,7 +7,15 @@ import pytest
 
 from results.core.claim import Claim, Outcome
 from results.core.money import Money
-from results.core.page import KnownPayment, Page, PageState, compose_page, may_disclose, page_ends_at
+from results.core.page import (
+    KnownPayment,
+    Page,
+    PageState,
+    compose_page,
+    may_disclose,
+    page_ends_at,
+    status_for_script,
+)
 from results.core.snapshot import VirtualAccount
 from results.core.words import EventType, PaymentStatus
 
@@ -230,3 +238,20 @@ def test_a_page_lives_for_a_day(payment: KnownPayment | None, life: timedelta) -
 def test_only_a_confirming_page_asks_by_itself() -> None:
     """Every state but one is settled."""
     assert [state for state in PageState if not state.is_settled] == [PageState.CONFIRMING]
+
+
+def test_a_script_hears_failed_only_of_what_the_page_calls_unpaid() -> None:
+    """Whoever hears failed pays again: what is under review, paid by another payment or unknown is pending."""
+    words = {state: str(status_for_script(state)) for state in PageState}
+
+    assert {state for state, word in words.items() if word == "success"} == {PageState.PAID}
+    assert {state for state, word in words.items() if word == "vbankIssued"} == {PageState.AWAITING_DEPOSIT}
+    assert {state for state, word in words.items() if word == "pending"} == {
+        PageState.CONFIRMING,
+        PageState.REVIEW,
+        PageState.REVIEW_UNPAID,
+        PageState.ALREADY_PAID,
+        PageState.UNKNOWN,
+        PageState.ENDED,
+        PageState.NOT_RECORDED,
+    }

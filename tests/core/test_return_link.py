@@ -15,7 +15,9 @@ from results.core.return_link import (
     ReturnKey,
     matches,
     normalise_return_url,
+    sign_result,
     sign_return,
+    verify_result,
     verify_return,
 )
 
@@ -45,6 +47,61 @@ def test_worked_example() -> None:
         "&pr_payment=pay_01KB3Z5W8E9M2Q4T6V8X0Z1B3D&pr_seq=2&pr_status=paid&pr_ts=1795151564"
         "&pr_sig=_EVKULjRNMXI8sh0fea5SGmfm1UY45k-4262prPMC_U"
     )
+
+
+def result(origin: str = "https://shop.example.com", claims: ReturnClaims = PAID) -> str:
+    return sign_result(origin, claims, key=KEY, at=AT, nonce="9f0c3a7be1d2446f")
+
+
+def test_worked_example_of_a_result() -> None:
+    """The same parameters for a script: the URL line is the origin, and nothing else is another."""
+    assert result() == (
+        "pr_amount=64900&pr_currency=KRW&pr_exponent=0&pr_kid=rk_1"
+        "&pr_livemode=true&pr_nonce=9f0c3a7be1d2446f&pr_order=payment-39ecfa97"
+        "&pr_payment=pay_01KB3Z5W8E9M2Q4T6V8X0Z1B3D&pr_seq=2&pr_status=paid&pr_ts=1795151564"
+        "&pr_sig=iGr7urOBLj77f89TxP4q2BeRQY1JbCNaik7sDWVH-uM"
+    )
+    assert result().rpartition("&")[0] == link().partition("?")[2].rpartition("&")[0]
+
+
+def test_a_result_is_no_return_and_a_return_no_result() -> None:
+    """Neither signature passes for the other, not even with the shop's front page registered."""
+    front = "https://shop.example.com/"
+
+    assert verify_result(result(), origin="https://shop.example.com", keys=[KEY], at=AT) is not None
+    assert verify_return(f"{front}?{result()}", url=front, keys=[KEY], at=AT) is None
+    signed = link(url=front).partition("?")[2]
+    assert verify_result(signed, origin="https://shop.example.com", keys=[KEY], at=AT) is None
+    assert verify_result(result(), origin="https://m.shop.example.com", keys=[KEY], at=AT) is None
+    assert verify_result(result(), origin="https://shop.example.com", keys=[FLORISTS_KEY], at=AT) is None
+
+
+def test_a_result_is_for_display_for_five_minutes() -> None:
+    """It ages as a return does, and nothing of it can be changed or repeated."""
+    origin, late = "https://shop.example.com", AT + timedelta(seconds=301)
+
+    assert verify_result(result(), origin=origin, keys=[KEY], at=late) is None
+    for forged in (result().replace("64900", "100"), result() + "&pr_status=paid", ""):
+        assert verify_result(forged, origin=origin, keys=[KEY], at=AT) is None
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://shop.example.com/",
+        "https://shop.example.com/pay",
+        "https://SHOP.example.com",
+        "https://shop.example.com:443",
+        "https://a@shop.example.com",
+        "shop.example.com",
+        "null",
+        "",
+    ],
+)
+def test_only_an_origin_is_signed_for_a_script(origin: str) -> None:
+    """Scheme, host and port as a browser writes them."""
+    with pytest.raises(BadReturnUrl):
+        result(origin)
 
 
 def test_a_shop_reads_what_was_signed() -> None:

@@ -1,5 +1,6 @@
 """Onboarding: from PortOne's keys to the first test payment that is told, and on to live mode."""
 
+import html
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from deploy.demo.shop import running as running_shop
 from deploy.demo.simulator import Simulator
 from results.core.ids import decode, encode
 from results.models import Endpoint, EndpointSecret, Event, Setup
+from results.script import INTEGRITY
 from tenants.models import AuditEntry, Credential, Membership, Merchant, User
 from tenants.routing import inside
 from tests.conftest import Work
@@ -192,6 +194,8 @@ def test_the_snippet_is_filled_in(people: Any, web: str, account: str) -> None:
     assert re.search(rf'notice_url: "{web}/webhook/[a-z0-9_]+"', page)
     assert "결제알림(Webhook) 관리" in page
     assert re.search(rf'// confirm_url: "{web}/m/[a-z0-9_]+/confirm"', page)
+    assert f'src="{web}/m/paywitness-1.js"' in page
+    assert INTEGRITY in html.unescape(page)
 
 
 def test_a_webhook_that_comes_marks_the_step(people: Any, test_bakery: Cast) -> None:

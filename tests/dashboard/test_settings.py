@@ -1,5 +1,6 @@
 """The settings: who may change what, what is asked again before a secret, and what becomes of a slip of the pen."""
 
+import html
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from results.deliver import open_headers, open_secrets
 from results.endpoints import MOST_ENDPOINTS, create_endpoint, pause_endpoint, ping
 from results.models import Attempt, Delivery, Endpoint, EndpointSecret, Setup
 from results.portone import open_access
+from results.script import INTEGRITY
 from results.views.dashboard.settings.events import OFFERED, patterns_of, ticked
 from results.views.result_page import return_key
 from results.wording import WITH_PARTS
@@ -415,6 +417,18 @@ def test_addresses_are_kept_in_normal_form(bakery: Cast, owner: Client) -> None:
     assert kept.origins == ["https://shop.example.com", "https://m.shop.example.com"]
     assert bakery.route.return_urls == tuple(kept.return_urls)
     assert set(audited("mode.changed")[-1].detail) == {"return_urls", "origins"}
+
+
+def test_the_script_for_a_page_of_the_shop_is_there_to_copy(bakery: Cast, developer: Client, viewer: Client) -> None:
+    """A developer copies the element with its hash and the call with the shop's own key; a viewer sees neither."""
+    address = page(bakery, "settings_addresses")
+
+    text, other = html.unescape(text_of(developer.get(address))), text_of(viewer.get(address))
+
+    assert f'crossorigin="anonymous"\n        integrity="{INTEGRITY}"' in text
+    assert f'claim = {{ key: "{bakery.key("browser").key}"' in text
+    assert INTEGRITY not in html.unescape(other)
+    assert bakery.key("browser").key not in other
 
 
 def test_customers_go_back_by_themselves_if_that_is_chosen(bakery: Cast, owner: Client) -> None:

@@ -1,8 +1,8 @@
 """Each known attack, made from the wire, and what does not come of it. The numbers are those of the list of threats.
 
 Kept elsewhere: T2 in test_shared_account.py, T7's list of bypasses in core/test_return_link.py, T8's other half in
-test_result_page.py, T10's flood and T9's sweeps in files of their own, T14 in interop/, T15 in test_leaks.py, T18 in
-test_customers_host.py.
+test_result_page.py (and T8 and T10 by a script in test_shop_script.py), T10's flood and T9's sweeps in files of their
+own, T14 in interop/, T15 in test_leaks.py, T18 in test_customers_host.py.
 """
 
 from collections.abc import Callable

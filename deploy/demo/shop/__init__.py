@@ -19,12 +19,15 @@ As a process: `python -m deploy.demo.shop --bind 127.0.0.1:8200 --signing-secret
     POST   /callback           200 when it verifies, else 400
     GET    /orders/complete    the registered return URL: a page with data-signed, -order, -status, -fulfilled
     GET    /                   goods and orders, for a person
+    GET    /checkout/{order}   pays on this page, PortOne's PC window in a frame: data-status, -state, -signed, -calls
+    POST   /orders/check       what Paywitness's script was told as `signed` -> {signed, order, status}
     GET    /received?order=    -> list of {at, webhook_id, order, type, verified, duplicate, refusal,
                                headers, body, event}
     GET    /fulfilled          -> {order: event}
     GET    /_control/health    -> {ok}
     POST   /_control/settings  signing_secret (one or a list), return_key, return_url, redirect_url,
-                               notice_url, pay_url, user_code, merchant, mode, order_key, order_kid
+                               notice_url, pay_url, user_code, merchant, mode, order_key, order_kid,
+                               script_integrity
     POST   /_control/orders    name, amount (won), order (optional) -> {order, pay_url}
     POST   /_control/faults    kind (latency | status | html | close | hang | endless | bomb), status, seconds,
                                headers, body, who (an order), times, after (act on the callback first)

@@ -24,6 +24,7 @@ SETTINGS = (
     "notice_url",
     "pay_url",
     "user_code",
+    "script_integrity",
 )
 
 

@@ -32,6 +32,7 @@ class Settings:
     notice_url: str = ""
     pay_url: str = ""
     user_code: str = ""
+    script_integrity: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +139,11 @@ class Shop:
         """Return the event that made the shop send the goods, by order."""
         with self._changed:
             return dict(self._fulfilled)
+
+    def purchase(self, order: str) -> Purchase:
+        """Return what is bought by this order; raise KeyError."""
+        with self._changed:
+            return self._purchases[order]
 
     def purchases(self) -> list[Purchase]:
         with self._changed:

@@ -1,5 +1,6 @@
 """What does a customer of the shop see? The goods, the orders, and the page to come back to."""
 
+import json
 from collections.abc import Iterable
 from html import escape
 
@@ -33,6 +34,54 @@ def home(shop: Shop) -> str:
     return sheet("데모 빵집", body)
 
 
+CHECKOUT = """
+var main = document.querySelector("main"), story = document.getElementById("story");
+function show(result) {
+  main.dataset.status = result.status;
+  main.dataset.state = result.state;
+  main.dataset.calls = (main.dataset.calls || "") + " " + result.status;
+  var words = { success: "결제가 확인되었습니다.", vbankIssued: "아래 계좌로 입금해 주세요.",
+    failed: "결제되지 않았습니다. 다시 시도할 수 있습니다.",
+    pending: "결제를 확인하고 있습니다. 다시 결제하지 마세요." };
+  story.textContent = words[result.status];
+  document.getElementById("pay").hidden = result.status !== "failed";
+  var account = result.virtual_account, where = document.getElementById("account");
+  where.textContent = account ? account.bank_name + " " + account.number + " " + account.holder : "";
+  if (!result.signed) return;
+  fetch("/orders/check", { method: "POST", body: result.signed })
+    .then(function (answer) { return answer.json(); })
+    .then(function (checked) { main.dataset.signed = checked.signed ? checked.status : "no"; });
+}
+document.getElementById("pay").onclick = function () {
+  IMP.init(main.dataset.code);
+  var order = JSON.parse(main.dataset.window);
+  IMP.request_pay(order, function (response) {
+    Paywitness.confirm({ url: main.dataset.door, order: order.merchant_uid, response: response }, show);
+  });
+};
+"""
+
+
+def checkout(shop: Shop, purchase: Purchase, window: dict[str, str]) -> str:
+    """Return a page that pays without leaving: PortOne's window in a frame, Paywitness's script for its result."""
+    settings = shop.settings
+    door = settings.redirect_url.replace("/complete", "/result")
+    script = f"{settings.redirect_url.rpartition('/m/')[0]}/m/paywitness-1.js"
+    portone = settings.pay_url.replace("/pay", "/v1/iamport.js")
+    return sheet(
+        "결제",
+        f'<main data-door="{escape(door)}" data-code="{escape(settings.user_code)}" '
+        f'data-window="{escape(json.dumps(window, ensure_ascii=False))}"><h1>{escape(purchase.name)}</h1>'
+        f'<p class="big">{money(purchase.amount, "KRW")}</p><p><button class="main" id="pay">결제하기</button></p>'
+        '<p id="story" role="status">주문을 확인하고 결제해 주세요.</p><p id="account"></p>'
+        '<p><a href="/">상점으로</a></p></main>'
+        f'<script src="{escape(portone)}"></script>'
+        f'<script src="{escape(script)}" integrity="{escape(settings.script_integrity)}" '
+        'crossorigin="anonymous"></script>'
+        f"<script>{CHECKOUT}</script>",
+    )
+
+
 def complete(shop: Shop, signed: dict[str, str] | None) -> str:
     """Return the page that a customer comes back to; what was not signed is not repeated."""
     if signed is None:
@@ -60,7 +109,8 @@ def _good(name: str, price: int) -> str:
         f'<input type="hidden" name="name" value="{escape(name)}">',
         f'<input type="hidden" name="amount" value="{price}">',
     )
-    form = f'<form method="post" action="/buy">{"".join(fields)}<button class="main">구매</button></form>'
+    here = '<button formaction="/buy?here">이 창에서 구매 (PC)</button>'
+    form = f'<form method="post" action="/buy">{"".join(fields)}<button class="main">구매</button>{here}</form>'
     return f"<tr><td>{escape(name)}</td><td class=money>{money(price, 'KRW')}</td><td>{form}</td></tr>"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from aiohttp import web
+from yarl import URL
 
 from ..mischief import answer_with, fault_from_json
 from ..serving import in_background
@@ -28,6 +29,8 @@ def make_app(shop: Shop) -> web.Application:
         ("GET", "/orders/complete", doors.complete),
         ("GET", "/", doors.home),
         ("POST", "/buy", doors.buy),
+        ("GET", "/checkout/{order}", doors.checkout),
+        ("POST", "/orders/check", doors.check),
         ("GET", "/received", doors.received),
         ("GET", "/fulfilled", doors.fulfilled),
         ("GET", "/_control/health", doors.health),
@@ -50,8 +53,14 @@ def running(shop: Shop) -> AbstractContextManager[str]:
 def pay_link(shop: Shop, purchase: Purchase) -> str:
     """Return the address of the payment window for an order; with a key the amount is signed."""
     settings = shop.settings
-    query = {
-        "user_code": settings.user_code,
+    query = {"user_code": settings.user_code} | window_of(shop, purchase)
+    return f"{settings.pay_url}?{urlencode(query, quote_via=quote)}"
+
+
+def window_of(shop: Shop, purchase: Purchase) -> dict[str, str]:
+    """Return what PortOne's payment window is opened with for an order."""
+    settings = shop.settings
+    window = {
         "merchant_uid": purchase.order,
         "amount": str(purchase.amount),
         "name": purchase.name,
@@ -59,12 +68,12 @@ def pay_link(shop: Shop, purchase: Purchase) -> str:
         "m_redirect_url": settings.redirect_url,
     }
     if settings.notice_url:
-        query["notice_url"] = settings.notice_url
+        window["notice_url"] = settings.notice_url
     if settings.order_key:
         token = _token_for(shop, purchase)
-        query["custom_data"] = json.dumps({"pw_order": token})
-        query["m_redirect_url"] += f"?pw_order={token}"
-    return f"{settings.pay_url}?{urlencode(query, quote_via=quote)}"
+        window["custom_data"] = json.dumps({"pw_order": token})
+        window["m_redirect_url"] += f"?pw_order={token}"
+    return window
 
 
 def _token_for(shop: Shop, purchase: Purchase) -> str:
@@ -113,8 +122,27 @@ class _Doors:
         name = str((await request.post()).get("name"))
         if name not in pages.GOODS:
             raise web.HTTPBadRequest(text="그런 상품은 없습니다.")
-        link = pay_link(self.shop, self.shop.buy(name, pages.GOODS[name]))
+        purchase = self.shop.buy(name, pages.GOODS[name])
+        link = f"/checkout/{quote(purchase.order)}" if "here" in request.query else pay_link(self.shop, purchase)
         return web.Response(status=303, headers={"Location": link})
+
+    async def checkout(self, request: web.Request) -> web.Response:
+        try:
+            purchase = self.shop.purchase(request.match_info["order"])
+        except KeyError:
+            raise web.HTTPNotFound(text="그런 주문은 없습니다.") from None
+        page = pages.checkout(self.shop, purchase, window_of(self.shop, purchase))
+        return web.Response(text=page, content_type="text/html")
+
+    async def check(self, request: web.Request) -> web.Response:
+        """Say what the shop believes of a result that its page handed over: signed for its own origin, or nothing."""
+        settings = self.shop.settings
+        origin = str(URL(settings.return_url).origin())
+        signed = check_return(await request.text(), return_url=origin, key=settings.return_key, at=self.shop.now())
+        told = signed or {}
+        return web.json_response(
+            {"signed": signed is not None, "order": told.get("pr_order"), "status": told.get("pr_status")}
+        )
 
     async def received(self, request: web.Request) -> web.Response:
         items = self.shop.received(order=request.query.get("order", ""))

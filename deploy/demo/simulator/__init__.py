@@ -44,7 +44,8 @@ unknown, 409 cannot happen now):
     GET    /webhooks                         -> what was sent, with the HTTP status that came back, or null
 
 Endpoints are called getToken, payment, payments, find, findAll, status, prepare, cancel, pg and tiers in
-counters and faults. For a person there are `/` and `/pay?user_code&merchant_uid&amount&m_redirect_url…`.
+counters and faults. For a person there are `/` and `/pay?user_code&merchant_uid&amount&m_redirect_url…`, for a shop's
+page `/v1/iamport.js`, whose `IMP.request_pay(order, callback)` opens the window in a frame as PortOne's does on a PC.
 
 Where the published documents are silent this was chosen, and nobody should rely on it: the order of a batch's
 answer (newest first), an unknown sub-store (sees nothing), a first page without rows (200 with total 0), a

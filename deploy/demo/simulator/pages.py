@@ -1,5 +1,6 @@
 """What does a person see who tries things by hand? A list of payments, and a window to click through."""
 
+import json
 from collections.abc import Iterable
 from html import escape
 from typing import Any
@@ -26,6 +27,36 @@ DESK_WORDS = {
 }
 
 
+# What a shop's page loads in place of PortOne's cdn.iamport.kr/v1/iamport.js: on a PC the window is a frame of the
+# page, m_redirect_url is ignored, and a function is called.
+SCRIPT = """
+window.IMP = (function () {
+  var home = document.currentScript.src.replace("/v1/iamport.js", ""), code = "";
+  return {
+    init: function (given) { code = given; },
+    request_pay: function (order, callback) {
+      var query = "user_code=" + encodeURIComponent(code), frame = document.createElement("iframe");
+      Object.keys(order).forEach(function (name) {
+        var value = typeof order[name] === "object" ? JSON.stringify(order[name]) : order[name];
+        if (name !== "m_redirect_url") query += "&" + name + "=" + encodeURIComponent(value);
+      });
+      frame.src = home + "/pay?" + query;
+      frame.title = "payment window";
+      frame.style.cssText = "position:fixed;top:5%;left:50%;width:28rem;height:24rem;margin-left:-14rem;border:0;" +
+        "box-shadow:0 0 0 99rem #0008";
+      window.addEventListener("message", function hear(message) {
+        if (message.source !== frame.contentWindow || message.origin !== home) return;
+        window.removeEventListener("message", hear);
+        frame.remove();
+        callback(message.data.paywitness_demo);
+      });
+      document.body.appendChild(frame);
+    },
+  };
+})();
+"""
+
+
 def payment_list(rows: Iterable[Row]) -> str:
     """Return the list, newest first, with the buttons that make sense for each state."""
     lines = "".join(_line(row.payment) for row in rows)
@@ -47,6 +78,13 @@ def payment_window(payment: Payment) -> str:
         f'<form method="post" action="/pay/{escape(payment.imp_uid)}">{buttons}</form>'
     )
     return sheet("결제", body)
+
+
+def call_back(response: dict[str, Any]) -> str:
+    """Return the page that ends a window without an address to go to: the page around it gets PortOne's answer."""
+    said = json.dumps(response, ensure_ascii=False, default=str).replace("<", "\\u003c")
+    script = f'<script>parent.postMessage({{ paywitness_demo: {said} }}, "*")</script>'
+    return notice("끝났습니다", "돌아갈 주소 없이 열린 결제창이라 여기서 멈춥니다.") + script
 
 
 def post_onward(url: str) -> str:

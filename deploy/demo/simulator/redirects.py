@@ -75,6 +75,18 @@ def refusal_url(m_redirect_url: str, *, merchant_uid: str, error_code: str, erro
     return join_query(m_redirect_url, ids + _preflight(merchant_uid, error_code, error_msg))
 
 
+def response_to(payment: Payment, *, error_code: str = "") -> dict[str, Any]:
+    """Return what the window calls the page's function with on a PC, buyer and all."""
+    ending = Ending.of(payment, error_code=error_code)
+    return {**ending.everything, "success": ending.success, **dict(_errors(ending))}
+
+
+def refusal_response(merchant_uid: str, error_code: str, error_msg: str) -> dict[str, Any]:
+    """Return the same of a window that did not open: there is no payment to name."""
+    refused = dict(_preflight(merchant_uid, error_code, error_msg))
+    return {**refused, "success": False, "imp_uid": None, "merchant_uid": merchant_uid}
+
+
 def join_query(url: str, pairs: list[tuple[str, str]]) -> str:
     base, hash_mark, fragment = url.partition("#")
     joint = "&" if "?" in base else "?"

@@ -8,7 +8,7 @@ from . import pages
 from .console import Simulator
 from .control import approve_if_confirmed
 from .courier import Courier
-from .redirects import method_of, refusal_url
+from .redirects import method_of, refusal_response, refusal_url, response_to
 from .window import NotPossible, WindowRefused
 
 PASSED_ON = ("currency", "pay_method", "pg_provider", "custom_data", "name")
@@ -20,6 +20,7 @@ def routes(sim: Simulator, courier: Courier) -> list[web.RouteDef]:
         web.get("/", visits.home),
         web.post("/desk/{imp_uid}", visits.desk),
         web.get("/pay", visits.open_window),
+        web.get("/v1/iamport.js", visits.script),
         web.post("/pay/{imp_uid}", visits.choose),
     ]
 
@@ -67,6 +68,9 @@ class _Visits:
             return _html(pages.notice("결제창을 열 수 없습니다", text), status=400)
         return _html(pages.payment_window(self.sim.payment(imp_uid)))
 
+    async def script(self, request: web.Request) -> web.Response:
+        return web.Response(text=pages.SCRIPT, content_type="text/javascript")
+
     async def choose(self, request: web.Request) -> web.StreamResponse:
         imp_uid, choice = request.match_info["imp_uid"], str((await request.post()).get("choice"))
         try:
@@ -92,7 +96,7 @@ class _Visits:
     def _send_back(self, imp_uid: str) -> web.StreamResponse:
         row = self.sim.row(imp_uid)
         if not row.m_redirect_url:
-            return _html(pages.notice("끝났습니다", "돌아갈 주소 없이 열린 결제창이라 여기서 멈춥니다."))
+            return _html(pages.call_back(response_to(row.payment, error_code=row.error_code)))
         url = self.sim.redirect_url(imp_uid)
         if method_of(row.variant) == "POST":
             return _html(pages.post_onward(url))
@@ -100,9 +104,11 @@ class _Visits:
 
 
 def _refused(query: dict[str, str], refusal: WindowRefused) -> web.Response:
-    """Send the browser back without a payment, as the SDK does when it was given no callback."""
+    """Send the browser back without a payment, or let its page's callback run, as the SDK does."""
     if not query.get("m_redirect_url"):
-        return _html(pages.notice("결제창을 열 수 없습니다", refusal.error_msg), status=409)
+        return _html(
+            pages.call_back(refusal_response(query["merchant_uid"], refusal.error_code, refusal.error_msg)), status=409
+        )
     url = refusal_url(
         query["m_redirect_url"],
         merchant_uid=query["merchant_uid"],

@@ -5,6 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
+from results.steps import read_addresses
 from results.views.dashboard.settings.facts import show_all
 from results.views.dashboard.settings.forms import AddressesForm, GeneralForm, PolicyForm
 from results.views.dashboard.settings.pages import done, now, show
@@ -47,7 +48,8 @@ def addresses(request: HttpRequest, place: Place) -> HttpResponse:
     form = AddressesForm(request.POST if request.method == "POST" else None, initial=initial)
     if request.method == "POST" and may_change(place) and form.is_valid():
         return keep(request, place, form.cleaned_data, "settings_addresses")
-    return show(request, "addresses", place, form=form, chosen=chosen, may=place.may(Role.ADMIN))
+    snippet = read_addresses(place.route).script if place.may(Role.DEVELOPER) else ""
+    return show(request, "addresses", place, form=form, chosen=chosen, may=place.may(Role.ADMIN), snippet=snippet)
 
 
 @member_page()

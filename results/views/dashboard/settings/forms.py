@@ -214,8 +214,8 @@ class AddressesForm(Form):
         spell_origin,
         label=_("Allowed origins"),
         help_text=_(
-            "One a line: scheme and host of your shop’s pages, such as https://shop.example.com. They are for questions"
-            " from browsers; today our API answers servers alone."
+            "One a line: scheme and host of your shop’s pages, such as https://shop.example.com. Only pages there may"
+            " tell us what PortOne’s PC window called back, and read what became of it."
         ),
     )
 
