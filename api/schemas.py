@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Generic, Literal, TypeVar
 
 from ninja import Schema
-from pydantic import ConfigDict, Field, PlainSerializer
+from pydantic import ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from results.core.result import written_time
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 Moment = Annotated[
     datetime,
     PlainSerializer(lambda moment: written_time(moment.astimezone(UTC)), return_type=str),
-    Field(examples=["2026-11-21T05:12:03.120Z"]),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-21T05:12:03.120Z"]}),
 ]
 
 
