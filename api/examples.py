@@ -284,7 +284,11 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "created_at": TIME,
         "ended_at": None,
     },
-    "NewEndpoint": {"url": f"{SHOP}/paywitness", "description": "order server", "headers": {"x-gateway-key": "…"}},
+    "NewEndpoint": {
+        "url": f"{SHOP}/paywitness",
+        "description": "order server",
+        "headers": {"x-gateway-key": "0123456789abcdef"},
+    },
     "EndpointChange": {"url": f"{SHOP}/paywitness", "events": ["payment.*", "claim.rejected"]},
     "Resumption": {"with_backlog": True},
     "Rotation": {"overlap_seconds": 86400},

@@ -12,14 +12,14 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from ninja import Path, Query, Router, Schema
-from pydantic import AwareDatetime, Field, StrictInt, field_validator
+from pydantic import Field, StrictInt, field_validator
 
 from api.auth import caller_of, needs
 from api.errors import Problem
 from api.idempotency import idempotent
 from api.matching import check_match, tagged
 from api.paging import PageOf, read_page, show_list
-from api.schemas import ListOf, Moment, Strict, Text
+from api.schemas import Instant, ListOf, Moment, Strict, Text
 from results.core.claim import MERCHANT_UID_LENGTH, UNPRINTABLE, is_askable
 from results.core.classify import Expected
 from results.core.money import MAX_MINOR, Money, exponent_of
@@ -43,7 +43,7 @@ Amount = Annotated[StrictInt, Field(gt=0, le=MAX_MINOR, description="minor units
 class OrderParts(Strict):
     """What may be said of an order."""
 
-    expires_at: Annotated[AwareDatetime | None, Field(description="whoever begins to pay later is reviewed")] = None
+    expires_at: Annotated[Instant | None, Field(description="whoever begins to pay later is reviewed")] = None
     name: Annotated[str, Field(max_length=80, description="what is bought, for people", examples=["식빵 두 개"])] = ""
     return_url: Annotated[str | None, Field(description="one of the registered ones; null: the first")] = None
     metadata: Annotated[dict[str, str], Field(default_factory=dict, description="yours; we keep it")]

@@ -72,7 +72,7 @@ def test_the_quick_start_works_with_it(generated: Find, client: Any, bakery: Cas
     assert events.data[0].data.payment.amount.captured == 64900
     assert payments.data[0].verification.result == models.Verified.MATCHED
     assert payments.data[0].id == events.data[0].data.payment.id
-    assert (plan.events, plan.shares[0].host) == (1, "127.0.0.1")
+    assert (plan.events, plan.shares[0].deliveries) == (1, 1)
 
 
 def test_a_refusal_is_read_as_a_problem(generated: Find, client: Any) -> None:
