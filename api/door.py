@@ -29,7 +29,7 @@ def door(get_response: View) -> View:
             for name, value in said(request).items():
                 response.headers.setdefault(name, value)
         response.headers["Request-Id"] = number
-        response.headers["Content-Language"] = language
+        response.headers.setdefault("Content-Language", language)
         response.headers["Vary"] = "Authorization, Accept-Language"
         response.headers.setdefault("Cache-Control", "no-store")
         return response

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,13 @@ import httpx
 import jsonschema_rs
 import pytest
 import schemathesis
+from django.utils.translation import gettext
 
+from api import pages
 from api.document import operations_of, write_document
 from api.pages import FILE
 from api.problems import PROBLEMS
+from config.pages import CSP
 from results.core.words import EventType
 from tenants.scopes import SCOPES
 from tests.api.conftest import Server
@@ -131,3 +135,47 @@ def problems_raised() -> Iterator[tuple[str, int]]:
             match node:
                 case ast.Call(func=ast.Name(id="Problem"), args=[ast.Constant(status), ast.Constant(type), *_]):
                     yield type, status
+
+
+class TestPage:
+    """The document for people."""
+
+    @pytest.mark.parametrize(
+        ("query", "liked", "language"),
+        [("", "ko-KR", "ko"), ("", "en", "en"), ("?lang=ko", "en", "ko"), ("?lang=x", "", "en")],
+    )
+    def test_it_speaks_the_readers_language(self, web: str, query: str, liked: str, language: str) -> None:
+        """Korean or English, as the address says or the browser likes best; it shows every operation and event."""
+        page = httpx.get(f"{web}/api/v1/docs{query}", headers={"Accept-Language": liked}, trust_env=False)
+
+        assert (page.status_code, page.headers["content-language"]) == (200, language)
+        assert f'<html lang="{language}">' in page.text
+        assert ("주문 등록" in page.text, "Register an order" in page.text) == (language == "ko", language == "en")
+        assert [name for name in OPERATIONS if f'id="{name}"' not in page.text] == []
+        assert [name for name in CALLBACKS if f"<code>{name}</code>" not in page.text] == []
+
+    def test_all_of_it_is_said_in_korean(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """No summary, description, field or event is left in English on the Korean page."""
+        untold: list[str] = []
+
+        def told(text: str) -> str:
+            said = gettext(text)
+            untold.extend([text] if said == text else [])
+            return said
+
+        monkeypatch.setattr(pages, "gettext", told)
+        pages.draw.__wrapped__("ko", "https://paywitness.example")
+
+        assert untold == []
+
+    def test_it_needs_no_other_host_and_no_exception(self, web: str) -> None:
+        """The page keeps to the strict policy of all pages: no inline style or script, nothing from elsewhere."""
+        page = httpx.get(f"{web}/api/v1/docs", trust_env=False)
+
+        assert page.headers["content-security-policy"] == CSP
+        assert re.findall(r"<style|style=|\son\w+=|<script>", page.text) == []
+        linked = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+        assert [one for one in linked if not one.startswith(("/static/", "/api/v1/", "#", "?"))] == []
+        assert [
+            one for one in linked if one.startswith("/") and httpx.get(web + one, trust_env=False).status_code != 200
+        ] == []
