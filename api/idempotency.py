@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from ninja import Status
 
 from api.auth import Caller, caller_of
-from api.door import say
+from api.door import said, say
 from api.errors import Problem, unknown_field
 from tenants.fields import new_id
 from tenants.keys import ANSWERS_KEPT_FOR
@@ -54,12 +54,12 @@ def idempotent(operation: Operation) -> Operation:
 def _refuse_body(request: HttpRequest) -> None:
     """Raise Problem when a request says something that nobody would read."""
     try:
-        said = json.loads(request.body) if request.body else {}
+        body = json.loads(request.body) if request.body else {}
     except (ValueError, RecursionError):
-        said = None
-    if said and isinstance(said, dict):
-        raise unknown_field(next(iter(said)))
-    if said != {}:
+        body = None
+    if body and isinstance(body, dict):
+        raise unknown_field(next(iter(body)))
+    if body != {}:
         raise Problem(400, "unreadable", _("The body cannot be read; send a JSON object."))
 
 
@@ -75,10 +75,10 @@ def _once(request: HttpRequest, key: str, deed: Callable[[], Any]) -> Any:
             detail = _("This Idempotency-Key came with another request before: take a new one for each request.")
             raise Problem(422, "idempotency_key_reused", detail, field="Idempotency-Key")
         say(request, {"Idempotent-Replayed": "true"})
-        return _repeat(caller, kept)
+        return _repeat(request, caller, kept)
     mine.delete()
     answered = _do(deed)
-    _keep(caller, IdempotentAnswer(key=digest, request=meant, created_at=at), answered)
+    _keep(caller, IdempotentAnswer(key=digest, request=meant, created_at=at), answered, tag=said(request).get("ETag"))
     return answered
 
 
@@ -93,8 +93,8 @@ def _lock(caller: Caller, digest: bytes) -> bool:
 
 def _digest_of(request: HttpRequest) -> bytes:
     """Return what makes two requests the same: method, address, and what the body says, however it is written."""
-    said = json.dumps(json.loads(request.body), sort_keys=True) if request.body else ""
-    return hashlib.sha256(f"{request.method} {request.get_full_path()}\n{said}".encode()).digest()
+    body = json.dumps(json.loads(request.body), sort_keys=True) if request.body else ""
+    return hashlib.sha256(f"{request.method} {request.get_full_path()}\n{body}".encode()).digest()
 
 
 def _do(deed: Callable[[], Any]) -> Any:
@@ -106,7 +106,7 @@ def _do(deed: Callable[[], Any]) -> Any:
         return problem
 
 
-def _keep(caller: Caller, row: IdempotentAnswer, answered: Any) -> None:
+def _keep(caller: Caller, row: IdempotentAnswer, answered: Any, *, tag: str | None) -> None:
     document: dict[str, Any]
     match answered:
         case Problem() as problem:
@@ -115,15 +115,18 @@ def _keep(caller: Caller, row: IdempotentAnswer, answered: Any) -> None:
             document = {"status": status.status_code, "body": status.value}
         case body:
             document = {"status": None, "body": body}
+    document |= {"tag": tag} if tag else {}
     row.id, row.merchant_id, row.mode = new_id(), caller.route.merchant_id, caller.route.mode
     text = json.dumps(document).encode()
     row.sealed = caller.route.open_vault().seal(text, table=TABLE, field="sealed", row=row.id)
     row.save(force_insert=True)
 
 
-def _repeat(caller: Caller, kept: IdempotentAnswer) -> Any:
+def _repeat(request: HttpRequest, caller: Caller, kept: IdempotentAnswer) -> Any:
     text = caller.route.open_vault().open(bytes(kept.sealed), table=TABLE, field="sealed", row=kept.id)
     document = json.loads(text)
+    if tag := document.get("tag"):
+        say(request, {"ETag": tag})
     if "problem" in document:
         status, type_, detail, field = document["problem"]
         return Problem(status, type_, detail, field=field)

@@ -12,14 +12,14 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from ninja import Path, Query, Router, Schema
-from pydantic import AwareDatetime, Field, StrictInt, field_validator
+from pydantic import Field, StrictInt, field_validator
 
 from api.auth import caller_of, needs
 from api.errors import Problem
 from api.idempotency import idempotent
 from api.matching import check_match, tagged
 from api.paging import PageOf, read_page, show_list
-from api.schemas import ListOf, Moment, Strict, Text
+from api.schemas import Instant, ListOf, Moment, Strict, Text
 from results.core.claim import MERCHANT_UID_LENGTH, UNPRINTABLE, is_askable
 from results.core.classify import Expected
 from results.core.money import MAX_MINOR, Money, exponent_of
@@ -43,7 +43,7 @@ Amount = Annotated[StrictInt, Field(gt=0, le=MAX_MINOR, description="minor units
 class OrderParts(Strict):
     """What may be said of an order."""
 
-    expires_at: Annotated[AwareDatetime | None, Field(description="whoever begins to pay later is reviewed")] = None
+    expires_at: Annotated[Instant | None, Field(description="whoever begins to pay later is reviewed")] = None
     name: Annotated[str, Field(max_length=80, description="what is bought, for people", examples=["식빵 두 개"])] = ""
     return_url: Annotated[str | None, Field(description="one of the registered ones; null: the first")] = None
     metadata: Annotated[dict[str, str], Field(default_factory=dict, description="yours; we keep it")]
@@ -120,14 +120,16 @@ class OrdersWished(PageOf):
     status: OrderStatus | None = None
 
 
-@router.post("", response={200: OrderOut}, auth=needs("orders:write"), operation_id="createOrder")
+@router.post(
+    "", response={200: OrderOut}, auth=needs("orders:write"), operation_id="createOrder", summary="Register an order"
+)
 @idempotent
 def create(request: HttpRequest, payload: NewOrder) -> dict[str, Any]:
     """Register an order by its number (`merchant_uid`); the same again changes nothing."""
     return register(request, payload.id, payload)
 
 
-@router.get("", response=ListOf[OrderOut], auth=needs("orders:read"), operation_id="listOrders")
+@router.get("", response=ListOf[OrderOut], auth=needs("orders:read"), operation_id="listOrders", summary="List orders")
 def find(request: HttpRequest, wish: Query[OrdersWished]) -> dict[str, Any]:
     """List orders, newest first."""
     route = caller_of(request).route
@@ -137,13 +139,21 @@ def find(request: HttpRequest, wish: Query[OrdersWished]) -> dict[str, Any]:
         return show_list(shown, cursor, lambda order: show(route, order, expected_of(order)))
 
 
-@router.put("/{order_id}", response=OrderOut, auth=needs("orders:write"), operation_id="putOrder")
+@router.put(
+    "/{order_id}",
+    response=OrderOut,
+    auth=needs("orders:write"),
+    operation_id="putOrder",
+    summary="Register or replace an order",
+)
 def put(request: HttpRequest, order_id: Annotated[Text, Path()], payload: OrderIn) -> dict[str, Any]:
     """Register an order, or say anew all that is expected while it is unpaid."""
     return register(request, order_id, payload)
 
 
-@router.patch("/{order_id}", response=OrderOut, auth=needs("orders:write"), operation_id="updateOrder")
+@router.patch(
+    "/{order_id}", response=OrderOut, auth=needs("orders:write"), operation_id="updateOrder", summary="Change an order"
+)
 def change(request: HttpRequest, order_id: Annotated[Text, Path()], payload: OrderChange) -> dict[str, Any]:
     """Change some of what is expected, while the order is unpaid."""
     route = caller_of(request).route
@@ -167,7 +177,13 @@ def change(request: HttpRequest, order_id: Annotated[Text, Path()], payload: Ord
         return register(request, order_id, OrderIn(**now | kept), locked=order)
 
 
-@router.post("/{order_id}/expire", response={200: OrderOut}, auth=needs("orders:write"), operation_id="expireOrder")
+@router.post(
+    "/{order_id}/expire",
+    response={200: OrderOut},
+    auth=needs("orders:write"),
+    operation_id="expireOrder",
+    summary="Expire an order",
+)
 @idempotent
 def expire(request: HttpRequest, order_id: Annotated[Text, Path()]) -> dict[str, Any]:
     """Let nobody begin to pay any more: whoever does is reviewed. What was begun before counts."""
@@ -182,7 +198,9 @@ def expire(request: HttpRequest, order_id: Annotated[Text, Path()]) -> dict[str,
         return tagged(request, show(route, order, expected_of(order)))
 
 
-@router.get("/{order_id}", response=OrderOut, auth=needs("orders:read"), operation_id="getOrder")
+@router.get(
+    "/{order_id}", response=OrderOut, auth=needs("orders:read"), operation_id="getOrder", summary="Read an order"
+)
 def get(request: HttpRequest, order_id: Annotated[Text, Path()]) -> dict[str, Any]:
     """Return an order and what became of it."""
     route = caller_of(request).route

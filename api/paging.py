@@ -13,9 +13,10 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from ninja import Schema
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from api.errors import Problem, unknown_field
+from api.schemas import Instant
 from results.core.ids import decode, encode, lowest_id
 
 MOST: Final = 100
@@ -32,8 +33,8 @@ class PageOf(Schema):
 
     limit: Annotated[int, Field(ge=1, le=MOST, description="items in one answer")] = USUAL
     cursor: Annotated[str | None, Field(description="`next_cursor` of the answer before")] = None
-    created_from: Annotated[AwareDatetime | None, Field(description="made then or later")] = None
-    created_before: Annotated[AwareDatetime | None, Field(description="made earlier")] = None
+    created_from: Annotated[Instant | None, Field(description="made then or later")] = None
+    created_before: Annotated[Instant | None, Field(description="made earlier")] = None
 
 
 def read_page(request: HttpRequest, rows: QuerySet[M], wish: PageOf) -> tuple[list[M], str | None]:

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from ninja import Path, Query, Router, Schema, Status
-from pydantic import AwareDatetime, Field, StrictBool
+from pydantic import Field, StrictBool
 
 from api.auth import caller_of, needs
 from api.deliveries import EndpointId, Held, ReplayId
@@ -16,7 +16,7 @@ from api.events import check_type, no_id
 from api.idempotency import idempotent
 from api.paging import PageOf, read_id, read_page, show_list
 from api.payment_shapes import EventId, OrderNumber
-from api.schemas import ListOf, Moment, Strict, Text
+from api.schemas import Instant, ListOf, Moment, Strict, Text
 from results.core.ids import encode
 from results.core.replay import Standing, Wish
 from results.core.result import written_time
@@ -52,10 +52,10 @@ class ReplayFilter(Strict):
     ] = ()
     order: Annotated[Text | None, Field(description="of this order", examples=["order-1042"])] = None
     status: Annotated[Standing | None, Field(description="only what stands so with its endpoint")] = None
-    created_from: Annotated[AwareDatetime | None, Field(description="events made then or later")] = None
-    created_before: Annotated[AwareDatetime | None, Field(description="events made earlier")] = None
+    created_from: Annotated[Instant | None, Field(description="events made then or later")] = None
+    created_before: Annotated[Instant | None, Field(description="events made earlier")] = None
     undelivered_since: Annotated[
-        AwareDatetime | None,
+        Instant | None,
         Field(
             description="all that your server missed since then: owed, given up, or told before the endpoint was made",
             examples=["2026-11-21T03:00:00Z"],

@@ -1,10 +1,12 @@
 """The shapes that several resources share: money, times, lists, problems."""
 
+import re
 from datetime import UTC, datetime
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 from ninja import Schema
-from pydantic import ConfigDict, Field, PlainSerializer
+from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic_core import PydanticKnownError
 
 from results.core.result import written_time
 
@@ -14,9 +16,21 @@ T = TypeVar("T")
 Moment = Annotated[
     datetime,
     PlainSerializer(lambda moment: written_time(moment.astimezone(UTC)), return_type=str),
-    Field(examples=["2026-11-21T05:12:03.120Z"]),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-21T05:12:03.120Z"]}),
 ]
 
+WRITTEN: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9:]{5})?")
+
+
+def refuse_numbers(said: Any) -> Any:
+    """Refuse a time that is not written as RFC 3339 says: pydantic takes a number for seconds or milliseconds."""
+    if isinstance(said, datetime) or said is None or (isinstance(said, str) and WRITTEN.fullmatch(said)):
+        return said
+    raise PydanticKnownError("datetime_type")
+
+
+# What a request says of time.
+Instant = Annotated[AwareDatetime, BeforeValidator(refuse_numbers), Field(examples=["2026-11-21T05:12:03Z"])]
 
 # PostgreSQL keeps no NUL, so nothing that we look for holds one.
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]

@@ -3,6 +3,7 @@
 from django.urls import include, path, register_converter
 
 from api.app import api
+from api.pages import docs, openapi_document
 from config.converters import CONVERTERS
 from config.health import healthz, readyz
 from config.pages import choose_language
@@ -23,6 +24,8 @@ PLACE = "dashboard/<mer:merchant>/<mode:mode>/"  # every page below it is a memb
 urlpatterns = [
     path("healthz", healthz),
     path("readyz", readyz),
+    path("api/v1/openapi.json", openapi_document, name="openapi"),
+    path("api/v1/docs", docs, name="api_docs"),
     path("api/v1/", api.urls),
     path("webhook/<str:webhook_key>", webhook, name="webhook"),
     path("m/<str:browser_key>/complete", landing, name="landing"),

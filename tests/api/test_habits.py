@@ -288,6 +288,15 @@ class TestLists:
 
         assert (refused.status_code, refused.json()["field"]) == (422, query.partition("=")[0])
 
+    @pytest.mark.parametrize("time", ["0", "0.5", "1790000000", "2026-11-21", "2026-11-21T09:00:00"])
+    def test_a_time_is_written_with_its_offset(self, server: Server, time: str) -> None:
+        """A number is no time, whatever pydantic makes of it, nor is a day or a time of nowhere."""
+        asked = server.asks("GET", f"/orders?created_from={time}")
+        said = server.asks("POST", "/orders", CAKE | {"expires_at": float(time) if "-" not in time else time})
+
+        assert (asked.status_code, asked.json()["field"]) == (422, "created_from")
+        assert (said.status_code, said.json()["field"]) == (422, "expires_at")
+
     def test_times_of_any_year_are_answered(self, server: Server) -> None:
         """A time before all ids, or long after, is a filter like any other."""
         self.fill(server, "a")
