@@ -1,8 +1,8 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 
 // RFC 3986: encodeURIComponent leaves out five characters.
-const encode = (text) =>
-  encodeURIComponent(text).replace(/[!'()*]/g, (one) => "%" + one.charCodeAt(0).toString(16).toUpperCase());
+const hex = (one) => "%" + one.charCodeAt(0).toString(16).toUpperCase();
+const encode = (text) => encodeURIComponent(text).replace(/[!'()*]/g, hex);
 
 // Returns the signed pr_* values, or null: forged, repeated, or older than 5 minutes.
 // returnUrl is the address as you registered it, not what the Host header says.

@@ -5,8 +5,15 @@ from verify import verify
 TABLES = """
 CREATE TABLE heard (event TEXT PRIMARY KEY);
 CREATE TABLE payments (id TEXT PRIMARY KEY, version INTEGER NOT NULL);
-CREATE TABLE deeds (order_id TEXT, payment TEXT, deed TEXT, UNIQUE (order_id, payment, deed));
+CREATE TABLE deeds (order_id TEXT, payment TEXT, deed TEXT,
+                    UNIQUE (order_id, payment, deed));
 """
+
+TAKE_BACK = (
+    "payment.cancelled",
+    "payment.partially_cancelled",
+    "payment.virtual_account.deposit_reversed",
+)
 
 
 def callback(db: Connection, body: bytes, headers: dict[str, str]) -> int:
@@ -15,8 +22,9 @@ def callback(db: Connection, body: bytes, headers: dict[str, str]) -> int:
     if event is None:
         return 400
     with db:  # one transaction: what is noted as heard has been done
-        noted = db.execute("INSERT INTO heard VALUES (?) ON CONFLICT DO NOTHING", [event["id"]])
-        if noted.rowcount == 1 and is_news(db, event["data"].get("payment")):
+        note = "INSERT INTO heard VALUES (?) ON CONFLICT DO NOTHING"
+        first = db.execute(note, [event["id"]]).rowcount == 1
+        if first and is_news(db, event["data"].get("payment")):
             act(db, event)
     return 200
 
@@ -35,19 +43,21 @@ def act(db: Connection, event: dict) -> None:
     payment = event["data"].get("payment")
     if payment is None:
         return
-    match event["type"]:
-        case "payment.paid" if payment["verification"]["result"] == "matched":
+    type_ = event["type"]
+    if type_ == "payment.paid" and payment["verification"]["result"] == "matched":
+        do(db, event, "fulfil")
+    elif type_ == "payment.review.resolved":
+        accepted = payment["resolution"]["decision"] == "accepted"
+        if accepted and payment["status"] == "paid":
             do(db, event, "fulfil")
-        case "payment.review.resolved":
-            if payment["resolution"]["decision"] == "accepted" and payment["status"] == "paid":
-                do(db, event, "fulfil")
-        case "payment.cancelled" | "payment.partially_cancelled" | "payment.virtual_account.deposit_reversed":
-            do(db, event, "take back")
-        case type_ if type_ == "payment.paid" or type_.startswith("payment.review."):
-            do(db, event, "let a person look")
+    elif type_ == "payment.paid" or type_.startswith("payment.review."):
+        do(db, event, "let a person look")
+    elif type_ in TAKE_BACK:
+        do(db, event, "take back")
 
 
 def do(db: Connection, event: dict, deed: str) -> None:
     """Put your own here. Mail and shipping belong into a queue in the same database."""
-    order, payment = event["data"]["order"]["id"], event["data"]["payment"]["id"]
-    db.execute("INSERT INTO deeds VALUES (?, ?, ?) ON CONFLICT DO NOTHING", [order, payment, deed])
+    data = event["data"]
+    once = "INSERT INTO deeds VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+    db.execute(once, [data["order"]["id"], data["payment"]["id"], deed])
