@@ -139,3 +139,18 @@ def test_what_is_about_no_payment_is_taken(bakery: Cast, run_worker: Work, recei
 
     assert receiver.hears(*bakery.shop.received(), Received(headers=headers, body=body, **news)) == [200, 200]
     assert receiver.deeds == []
+
+
+def test_a_window_that_did_not_open_can_be_tried(
+    bakery: Cast, run_worker: Work, make_due: Callable[[], None], receiver: Receiver
+) -> None:
+    """What the guide says to come back with is told as a window that did not open, and sends nothing."""
+    bakery.expects("order-1")
+    bakery.lands(merchant_uid="order-1", success="false", error_code="F500")
+    run_worker()
+    make_due()
+    run_worker(until=lambda: bool(bakery.told("order-1")))
+
+    assert bakery.told("order-1") == ["payment.not_started"]
+    assert receiver.hears(*bakery.shop.received()) == [200]
+    assert receiver.deeds == []
