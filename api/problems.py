@@ -91,6 +91,7 @@ PROBLEMS: Final[Mapping[str, tuple[int, str, str | None]]] = {
         "This key has asked too often: wait 1 s. It may ask 20 times a second, 100 at once.",
         None,
     ),
+    "too_many_pings": (429, "This endpoint was tested ten times within a minute: wait a minute.", None),
     "our_fault": (500, "We could not do this just now. Please try again.", None),
     "portone_busy": (503, "PortOne takes no more questions just now: try again in a minute.", None),
     "portone_silent": (503, "PortOne does not answer just now: try again in a minute.", None),

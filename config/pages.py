@@ -24,7 +24,7 @@ from django_htmx.middleware import HtmxMiddleware
 
 View = Callable[[HttpRequest], HttpResponse]
 
-PAGES: Final = ("/dashboard/", "/accounts/", "/staff/", "/language/")
+PAGES: Final = ("/dashboard/", "/accounts/", "/staff/", "/language/", "/guide/", "/problems/")
 CSP: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self';"
     " font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"

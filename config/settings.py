@@ -125,7 +125,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
-            "libraries": {"paywitness": "config.templatetags.paywitness"},
+            "libraries": {"paywitness": "config.templatetags.paywitness", "guide": "api.guide.tags"},
         },
     }
 ]

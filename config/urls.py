@@ -3,6 +3,7 @@
 from django.urls import include, path, register_converter
 
 from api.app import api
+from api.guide.page import guide, problem
 from api.pages import docs, openapi_document
 from config.converters import CONVERTERS
 from config.health import healthz, readyz
@@ -38,6 +39,8 @@ urlpatterns = [
     path("r/<str:opaque>/status", result_status, name="result_status"),
     path("r/<str:opaque>/result", tell_result, name="tell_result"),
     path("r/<str:opaque>/return", result_return, name="result_return"),
+    path("guide/", guide, name="guide"),
+    path("problems/<slug:type_>", problem, name="problem"),
     path("language/", choose_language, name="set_language"),
     path("accounts/", include("allauth.urls")),
     path("staff/", staff_site.urls),

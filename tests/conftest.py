@@ -35,7 +35,7 @@ from tests.people import people  # noqa: F401  a fixture
 from tests.postbox import Postbox, running_postbox
 
 Work = Callable[..., None]
-TOGETHER = ("tests/faults/", "tests/browser/", "tests/interop/")
+TOGETHER = ("tests/faults/", "tests/browser/", "tests/interop/", "tests/guide/")
 
 
 class GroupScheduling(LoadScopeScheduling):

@@ -61,6 +61,19 @@ class Installation:
     member: Mapping[str, str] = field(repr=False)
     imp_key: str = field(repr=False)
     imp_secret: str = field(repr=False)
+    user_code: str
+
+    @property
+    def for_guide(self) -> dict[str, str]:
+        """Return what the curl lines of the developers' guide are to be told."""
+        return {
+            "PAYWITNESS": self.addresses.web,
+            "PAYWITNESS_KEY": self.facts["api_key"],
+            "SHOP": self.addresses.shop,
+            "SIMULATOR": self.addresses.simulator,
+            "USER_CODE": self.user_code,
+            "REDIRECT_URL": self.facts["redirect_url"],
+        }
 
     @property
     def secrets(self) -> dict[str, str]:
@@ -103,9 +116,9 @@ def environment(addresses: Addresses, database: Database) -> dict[str, str]:
     return dict(os.environ) | settings_of(addresses, database) | {"LOG_LEVEL": "INFO", "PYTHONUNBUFFERED": "1"}
 
 
-def write_settings(file: Path, addresses: Addresses, database: Database) -> None:
-    """Write the settings down for a shell, so that whoever tries the demo can run the commands on it."""
-    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in settings_of(addresses, database).items()]
+def write_for_shell(file: Path, values: Mapping[str, str]) -> None:
+    """Write values down for a shell, so that whoever tries the demo can run commands on it; for their eyes alone."""
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in values.items()]
     file.touch(mode=0o600)
     file.write_text("".join(lines))
 
@@ -134,7 +147,7 @@ async def install(
     await wait_until_up(web, f"{addresses.web}/healthz", http)
     stage = _set_stage(addresses, facts, desk, http)
     await _introduce(stage, addresses, facts, member, user_code=user_code)
-    return Installation(addresses, stage, facts, member, imp_key, imp_secret)
+    return Installation(addresses, stage, facts, member, imp_key, imp_secret, user_code)
 
 
 async def _create_merchant(

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import httpx
 
 from .expectation import find_faults_at_the_end
-from .installation import Addresses, Installation, environment, install, write_settings
+from .installation import Addresses, Installation, environment, install, settings_of, write_for_shell
 from .letters import show_letters
 from .place import CHECKOUT, CannotGoOn, Database, Place, borrow_database, claim_place
 from .processes import Processes, tail
@@ -69,8 +69,9 @@ async def _run(wishes: Wishes, place: Place, database: Database, stop: asyncio.E
             return INTERRUPTED
         installation, rows, code = shown
         if not wishes.once:
-            write_settings(place.folder / "environment", addresses, database)
-            say_what_to_try(installation, rows, place.folder / "environment")
+            write_for_shell(place.folder / "environment", settings_of(addresses, database))
+            write_for_shell(place.folder / "guide", installation.for_guide)
+            say_what_to_try(installation, rows, place.folder)
             await _unless_stopped(stop, processes, show_letters(processes.logs / "worker.log"))
     return code
 
@@ -179,7 +180,7 @@ def login(installation: Installation) -> str:
     return f"Dashboard: {installation.addresses.web}/dashboard/  sign in as {member['email']}  {member['password']}"
 
 
-def say_what_to_try(installation: Installation, rows: Sequence[Row], settings: Path) -> None:
+def say_what_to_try(installation: Installation, rows: Sequence[Row], folder: Path) -> None:
     addresses = installation.addresses
     place = f"{addresses.web}/dashboard/{installation.facts['merchant']}"
     say(
@@ -193,8 +194,11 @@ Try it by hand:
   {addresses.simulator}/  PortOne's desk: deposit, cancel, fail, send a webhook again
   {addresses.shop}/received  every callback as the shop wrote it down
   {addresses.web_metrics}/metrics and {addresses.worker_metrics}/metrics  what Prometheus would read
+A developer's guide, whose curl lines run in another shell:
+  {addresses.web}/guide/
+  . {folder.relative_to(CHECKOUT)}/guide
 An operator's commands, in another shell:
-  . {settings.relative_to(CHECKOUT)}
+  . {folder.relative_to(CHECKOUT)}/environment
   .venv/bin/python manage.py endpoint list    also explain ID, replay --undelivered-since 1h --dry-run, doctor
 Letters to people are printed here. Ctrl-C ends it."""
     )

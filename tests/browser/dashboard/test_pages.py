@@ -26,7 +26,7 @@ OBJECTS: Final[dict[type, type[Any]]] = {PaymentId: Payment, EndpointId: Endpoin
 LOOKS = list(product(("phone", "desktop"), ("ko", "en"), ("light", "dark")))
 # Each size, language and theme meets each other once; with SCREENS there is a picture of everything.
 SOME = [("phone", "ko", "light"), ("phone", "en", "dark"), ("desktop", "ko", "dark"), ("desktop", "en", "light")]
-DOORS = ("account_login", "account_signup", "account_reset_password")
+DOORS = ("account_login", "account_signup", "account_reset_password", "guide")
 OWN = ("account_email", "account_change_password", "mfa_index", "usersessions_list", "account_logout", "dashboard")
 
 

@@ -55,3 +55,24 @@ def test_a_language_is_chosen_without_scripts(busy_bakery: Cast, people: Any, vi
     tab.get_by_role("button", name="English").click()
 
     expect(tab.get_by_role("heading", level=1)).to_have_text("Today")
+
+
+def test_the_guide_reads_without_scripts(web: str, visits: Visits) -> None:
+    """Its contents open by themselves and lead to each chapter; nothing is there that only a script serves."""
+    visitor = visits(size="phone", scripts=False)
+    tab = visitor.opens("/guide/")
+
+    tab.get_by_role("navigation").locator("summary").click()
+    tab.get_by_role("link", name="콜백 검증하기").first.click()
+
+    expect(tab.get_by_role("heading", name="콜백 검증하기")).to_be_in_viewport()
+    expect(tab.get_by_label("verify.php", exact=True)).to_contain_text("hash_hmac")
+    assert [button for button in tab.locator(DEAD).all() if button.is_visible()] == []
+
+
+def test_a_problem_leads_to_its_line(web: str, visits: Visits) -> None:
+    """Whoever opens the `type` of a problem sees the mend."""
+    tab = visits().opens("/problems/order_already_paid")
+
+    expect(tab.get_by_role("cell", name="order_already_paid")).to_be_in_viewport()
+    expect(tab.get_by_text("새 주문번호를 쓰세요")).to_be_in_viewport()

@@ -1,0 +1,1 @@
+"""The guide: what a merchant's developer needs to know, on one page without signing in."""
