@@ -4,6 +4,7 @@ from ninja import NinjaAPI
 
 from api import errors
 from api.auth import needs
+from api.bodies import BodyParser
 from api.credentials import router as credentials
 from api.deliveries import router as deliveries
 from api.endpoints import router as endpoints
@@ -20,6 +21,7 @@ api = NinjaAPI(
     version="1",
     urls_namespace="api",
     auth=needs(None),
+    parser=BodyParser(),
     docs_url=None,
     openapi_url=None,
 )

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from ninja import Status
 
 from api.auth import Caller, caller_of
+from api.bodies import read_body
 from api.door import said, say
 from api.errors import Problem, unknown_field
 from tenants.fields import new_id
@@ -54,7 +55,7 @@ def idempotent(operation: Operation) -> Operation:
 def _refuse_body(request: HttpRequest) -> None:
     """Raise Problem when a request says something that nobody would read."""
     try:
-        body = json.loads(request.body) if request.body else {}
+        body = read_body(request) if request.body else {}
     except (ValueError, RecursionError):
         body = None
     if body and isinstance(body, dict):

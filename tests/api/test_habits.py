@@ -128,6 +128,37 @@ def test_a_body_that_cannot_be_read_is_no_fault_of_ours(server: Server, path: st
     assert {answer.headers["content-type"] for answer in answers} == {"application/problem+json"}
 
 
+@pytest.mark.parametrize(
+    "type_", ["application/json", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"]
+)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"\\ud800": 1}',
+        b'{"id": "\\ud800", "amount": 1}',
+        b'{"id": "a", "amount": 1, "metadata": {"\\udfff": "x"}}',
+        b'{"id": "a\\u0000", "amount": 1, "name": "\\u0000"}',
+        b'{"id": "a", "amount": NaN}',
+        b'{"id": "a", "amount": ' + b"9" * 5000 + b"}",
+        b'{"id": "a", "amount": 1e999}',
+        b'{"id": "a", "amount": ' + b"[" * 20_000 + b"]" * 20_000 + b"}",
+        b"null",
+        b'"text"',
+        b"[1]",
+        b"\x00",
+    ],
+    ids=range(12),
+)
+@pytest.mark.parametrize("path", ["/orders", "/orders/order-1/expire"])
+def test_odd_bodies_are_refused(server: Server, path: str, body: bytes, type_: str) -> None:
+    """Half characters, endless numbers, deep nests, no objects, other types: a problem, whatever was sent."""
+    headers = {"Authorization": f"Bearer {server.key}", "Content-Type": type_, "Idempotency-Key": "k-1"}
+    answer = httpx.post(f"{server.cast.web}/api/v1{path}", content=body, headers=headers, trust_env=False)
+
+    assert answer.status_code in (400, 422), answer.text
+    assert answer.json()["type"] in ("/problems/unreadable", "/problems/invalid_field", "/problems/unknown_field")
+
+
 class TestRepeats:
     """Idempotency-Key: one deed, however often it is asked for."""
 
