@@ -134,7 +134,7 @@ STATICFILES_DIRS = [BASE_DIR / "config" / "static"]
 
 LANGUAGE_CODE = "ko"
 LANGUAGES = [("ko", "한국어"), ("en", "English")]
-LOCALE_PATHS = sorted((BASE_DIR / "config").glob("locale*"))
+LOCALE_PATHS = [BASE_DIR / "config" / "locale"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"

@@ -21,7 +21,7 @@ from tests.people import People
 Work = Callable[..., None]
 ROOT: Final = Path(settings.BASE_DIR)
 CALLS: Final = {"_": 1, "gettext": 1, "gettext_lazy": 1, "ngettext": 2, "ngettext_lazy": 2}  # and their sentences
-CATALOGS: Final = sorted(ROOT.glob("config/locale*/ko/LC_MESSAGES/django.po"))
+CATALOGS: Final = sorted(ROOT.glob("config/locale/ko/LC_MESSAGES/django.po"))
 HANGUL: Final = re.compile(r"[가-힣]+")
 ENGLISH: Final = re.compile(r"\b[A-Za-z][a-z]+(?:,? [A-Za-z][a-z']*){2,}")
 LINES: Final = r'(?:".*"\n?)+'
