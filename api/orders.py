@@ -36,7 +36,15 @@ router = Router(tags=["orders"])
 MOST_METADATA: Final = 20
 LONGEST_METADATA: Final = 200
 
-OrderId = Annotated[str, Field(min_length=1, max_length=MERCHANT_UID_LENGTH, examples=["order-1042"])]
+OrderId = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MERCHANT_UID_LENGTH,
+        description="the order's own number, its merchant_uid",
+        examples=["order-1042"],
+    ),
+]
 Amount = Annotated[StrictInt, Field(gt=0, le=MAX_MINOR, description="minor units: 64900 is ₩64,900", examples=[64900])]
 
 
@@ -70,7 +78,7 @@ class OrderIn(OrderParts):
     """What is expected."""
 
     amount: Amount
-    currency: Annotated[str, Field(examples=["KRW"])] = "KRW"
+    currency: Annotated[str, Field(description="ISO 4217", examples=["KRW"])] = "KRW"
 
 
 class NewOrder(OrderIn):

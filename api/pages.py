@@ -141,7 +141,8 @@ def curl(address: str, method: str, inputs: Sequence[Part], asked: Part) -> str:
     lines = [f"curl -X {method} '{address}'", '-H "Authorization: Bearer $PAYWITNESS_KEY"']
     lines += [f"-H 'Idempotency-Key: {one['example']}'" for one in inputs if one["name"] == "Idempotency-Key"]
     if asked:
-        lines += ["-H 'Content-Type: application/json'", f"-d '{written(asked['examples']['usual']['value'])}'"]
+        body = written(asked["examples"]["usual"]["value"]).replace("\n", "\n  ")
+        lines += ["-H 'Content-Type: application/json'", f"-d '{body}'"]
     return " \\\n  ".join(lines)
 
 
