@@ -53,7 +53,8 @@ document: $(INSTALLED) ## api/openapi.json from the code
 
 test: browser php lint $(ASSETS)/node_modules/.package-lock.json ## lint, types, import contracts and all tests
 	@$(BIN)/python manage.py makemigrations --check --dry-run >/dev/null || { echo "a model has no migration"; exit 1; }
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(or $(ARGS),--ignore=tests/browser)
+	@$(if $(ARGS),,$(BIN)/python -m pytest tests/browser)
 
 faults: $(INSTALLED) ## payments through a storm of kills, restarts and faults, ten minutes (ARGS=--seed=7 to repeat one)
 	@$(BIN)/python -m tests.faults $(ARGS)

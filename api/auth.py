@@ -23,8 +23,8 @@ from tenants.routing import Route, find_mode, twice_if_cut_off
 from tenants.scopes import SCOPES
 from tenants.statements import run_hot
 
-PER_SECOND: Final = 20  # that a key may ask for ever
-AT_ONCE: Final = 100  # that it may ask in a burst, when it has rested
+PER_SECOND: Final = 100  # that a key may ask for ever
+AT_ONCE: Final = 500  # that it may ask in a burst, when it has rested
 
 # The generic cell rate algorithm: `spent_until` is the moment at which the requests so far would have been made at the
 # steady rate. The database's clock alone tells the time. Not the ORM: one round trip must decide and write.

@@ -88,7 +88,7 @@ PROBLEMS: Final[Mapping[str, tuple[int, str, str | None]]] = {
     ),
     "too_many_requests": (
         429,
-        "This key has asked too often: wait 1 s. It may ask 20 times a second, 100 at once.",
+        "This key has asked too often: wait 1 s. It may ask 100 times a second, 500 at once.",
         None,
     ),
     "too_many_pings": (429, "This endpoint was tested ten times within a minute: wait a minute.", None),

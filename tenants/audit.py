@@ -43,6 +43,7 @@ WORDS: Final[dict[str, Any]] = {
     "endpoint.url_changed": _("Endpoint's URL changed"),
     "endpoint.paused": _("Endpoint paused"),
     "endpoint.resumed": _("Endpoint resumed"),
+    "endpoint.deleted": _("Endpoint deleted"),
     "endpoint.secret_rotated": _("Endpoint's secret renewed"),
     "replay.begun": _("Replay begun"),
     "replay.cancelled": _("Replay cancelled"),

@@ -71,6 +71,7 @@ SCRIPT_STATUSES: dict[PageState, ScriptStatus] = {
     PageState.FAILED: ScriptStatus.FAILED,
     PageState.EXPIRED: ScriptStatus.FAILED,
     PageState.CANCELLED: ScriptStatus.FAILED,
+    PageState.CANCELLED_UNPAID: ScriptStatus.FAILED,
 }
 
 

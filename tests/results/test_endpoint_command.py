@@ -114,9 +114,10 @@ def test_a_mode_without_endpoints_says_so(bakery: Cast) -> None:
 
 def test_change_says_what_is_there_now(bakery: Cast) -> None:
     """URL, events, description and headers are changed; what a header says is never printed."""
-    run(bakery, "change", "--header=Authorization: Bearer not-a-secret", "--header=X-Tenant: bakery")
+    headers = ("--header=Authorization: Bearer not-a-secret", "--header=X-Tenant: bakery")
+    run(bakery, "change", f"--url={URL}", *headers)
 
-    printed = run(bakery, "change", f"--url={URL}", "--event=payment.*", "--event=claim.*", "--description=warehouse")
+    printed = run(bakery, "change", "--event=payment.*", "--event=claim.*", "--description=warehouse")
 
     assert f"  {URL}\n  warehouse\n  hears payment.*, claim.*\n  adds Authorization, X-Tenant\n" in printed
     assert "not-a-secret" not in printed + json.dumps(facts(bakery))

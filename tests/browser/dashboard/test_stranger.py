@@ -82,7 +82,7 @@ def enters_keys(tab: Tab) -> None:
         tab.locator(f"[name={field}]").fill(value)
     button(tab, "/start/keys").click()
     expect(tab.locator("#title-keys.done")).to_be_visible(timeout=SENT)
-    expect(tab.locator("#urls pre")).to_contain_text("imp24681357")
+    expect(tab.locator('#urls pre[aria-label="IMP.request_pay"]')).to_contain_text("imp24681357")
     button(tab, "/start/urls").click()
     expect(tab.locator("#title-urls.done")).to_be_visible()
 
