@@ -84,8 +84,8 @@ STORIES: Final[dict[PageState, Story]] = {
         ("취소되었습니다", "전액을 돌려받"), ("was cancelled", "whole amount goes back"), (*PAID, *PAY_AGAIN)
     ),
     PageState.CANCELLED_UNPAID: Story(
-        ("취소되었습니다", "돌려드릴 금액이 없습니다", "입금하지 말아"),
-        ("was cancelled", "before anything was paid", "do not deposit any more"),
+        ("취소되었습니다", "돌려드릴 금액도 없습니다", "입금하지 말아"),
+        ("Cancelled before anything was paid", "nothing goes back", "do not deposit any more"),
         (*PAID, *ACCOUNT, "전액을 돌려받", "goes back to you"),
     ),
     PageState.UNKNOWN: Story(
