@@ -277,10 +277,13 @@ class Pinged:
 def read_ping(route: Route, event_id: UUID, *, whole: bool) -> Pinged | None:
     """Return what became of a test; `whole` shows the address and the signatures too."""
     pings = Event.objects.filter(id=event_id, mode=route.mode, type=EventType.PING)
-    delivery = Delivery.objects.select_related("event", "endpoint").filter(event__in=pings).first()
+    # In one statement with its delivery, which was heard in the same moment: read apart they could contradict.
+    attempts = Attempt.objects.select_related("delivery__event", "delivery__endpoint")
+    attempt = attempts.filter(delivery__event__in=pings).order_by("-started_at", "-id").first()
+    untried = Delivery.objects.select_related("event", "endpoint").filter(event__in=pings)
+    delivery = attempt.delivery if attempt else untried.first()
     if delivery is None:
         return None
-    attempt = delivery.attempts.order_by("-started_at", "-id").first()
     event, endpoint = delivery.event, delivery.endpoint
     return Pinged(
         event_id=event.id,

@@ -96,7 +96,8 @@ def find_ping(route: Route, endpoint_id: UUID, event_id: UUID) -> Ping | None:
     delivery = deliveries.filter(endpoint=endpoint_id, endpoint__mode=route.mode, event=event_id).first()
     if delivery is None or delivery.event.type != "endpoint.ping":
         return None
-    attempt = Attempt.objects.filter(delivery=delivery).order_by("-number").first()
+    # With its delivery in one statement: read apart they could contradict.
+    attempt = Attempt.objects.select_related("delivery").filter(delivery=delivery).order_by("-number").first()
     return Ping(
         endpoint=delivery.endpoint,
         event_id=event_id,
@@ -104,7 +105,7 @@ def find_ping(route: Route, endpoint_id: UUID, event_id: UUID) -> Ping | None:
         headers=_headers(route, delivery, attempt),
         attempt=attempt,
         answer=bytes(attempt.body).decode("utf-8", "replace") if attempt else "",
-        delivered=delivery.delivered_at is not None,
+        delivered=attempt is not None and attempt.delivery.delivered_at is not None,
     )
 
 
