@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Max, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from ninja import Path, Query, Router, Schema, Status
@@ -22,14 +22,14 @@ from api.payment_shapes import PaymentId, PaymentOut
 from api.schemas import ListOf, Moment, Strict, Text
 from api.story_shapes import StoryOut
 from results import duties
+from results.conditions import paid_by, under_open_review
 from results.core.classify import Mismatch, amounts_of, failure_of
 from results.core.ids import encode
-from results.core.method import EASY_PAY, TYPES
 from results.core.result import OrderView, PaymentView, describe_payment, written_time
 from results.core.snapshot import Snapshot
 from results.core.words import MethodType, OrderStatus, PaymentStatus, Verified
 from results.models import Event, Order, Payment, Verification
-from results.publish import REJECTED, resolution_of
+from results.publish import resolution_of
 from results.resolve import LONGEST_REASON, Decision, NotUnderReview, resolve_review
 from results.story import read_checks, tell_story
 from tenants.routing import Route, inside
@@ -207,19 +207,11 @@ def find_payments(mode: str, wish: PaymentsWished) -> QuerySet[Payment]:
     if wish.imp_uid is not None:
         rows = rows.filter(imp_uid=wish.imp_uid)
     if wish.method:
-        rows = rows.filter(paid_by(wish.method), snapshot__isnull=False)
+        rows = rows.filter(paid_by(wish.method))
     if wish.needs_review is not None:
-        is_open = Q(status=PaymentStatus.REVIEW) & (Q(resolution__isnull=True) | ~Q(resolution__decision=REJECTED))
-        rows = rows.filter(is_open) if wish.needs_review else rows.exclude(is_open)
+        waits = under_open_review()
+        rows = rows.filter(waits) if wish.needs_review else rows.exclude(waits)
     return rows
-
-
-def paid_by(method: MethodType) -> Q:
-    """Return the condition for a method of ours, of which V1 has several names, and new ones come."""
-    known = TYPES | dict.fromkeys(EASY_PAY, MethodType.EASY_PAY)
-    if method == MethodType.UNKNOWN:
-        return ~Q(snapshot__pay_method__in=sorted(known))
-    return Q(snapshot__pay_method__in=sorted(raw for raw, kind in known.items() if kind == method))
 
 
 def read_told(payments: Sequence[Payment]) -> dict[UUID, bytes]:

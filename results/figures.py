@@ -16,6 +16,7 @@ from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models import Sum as Total
 from django.db.models.functions import Coalesce
 
+from results.conditions import under_open_review
 from results.core.figures import (
     HOUR,
     HOURS,
@@ -217,8 +218,9 @@ def read_hours(statement: str, mode: str, *, at: datetime) -> Iterator[Hour]:
 
 def read_unsettled(mode: str) -> tuple[Tally, Tally]:
     """Return what waits for its deposit now, and what waits for a member's eye."""
-    open_ones = Payment.objects.filter(mode=mode, status__in=[PaymentStatus.AWAITING_DEPOSIT, PaymentStatus.REVIEW])
-    asking = open_ones.filter(Q(resolution__isnull=True) | ~Q(resolution__decision="rejected"))
+    # The first condition is what their index is for.
+    unsettled = Payment.objects.filter(mode=mode, status__in=[PaymentStatus.AWAITING_DEPOSIT, PaymentStatus.REVIEW])
+    asking = unsettled.filter(Q(status=PaymentStatus.AWAITING_DEPOSIT) | under_open_review())
     summed = asking.values("status", "currency").annotate(count=Count("*"), total=Coalesce(Total("amount"), Decimal(0)))
     rows = [(row["status"], Sum(row["currency"], row["count"], row["total"])) for row in summed.order_by()]
     waiting, review = (

@@ -17,13 +17,12 @@ from django.db.models import Q, QuerySet
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
+from results.conditions import paid_by, under_open_review
 from results.core.claim import IMP_UID, UNPRINTABLE
 from results.core.figures import KST
 from results.core.ids import decode
-from results.core.method import EASY_PAY, TYPES
 from results.core.words import MethodType, PaymentStatus
 from results.models import Delivery, Event, Payment
-from results.publish import REJECTED
 from results.views.dashboard.payment_words import METHODS, STATES
 from tenants.routing import Route, inside
 
@@ -99,7 +98,7 @@ def find_payments(mode: str, said: dict[str, Any]) -> QuerySet[Payment]:
     if until := said.get("until"):
         found = found.filter(first_seen_at__lt=_midnight(until) + timedelta(days=1))
     if method := said.get("method"):
-        found = found.filter(snapshot__isnull=False).filter(paid_by(method))
+        found = found.filter(paid_by(method))
     least, most = said.get("least"), said.get("most")
     if least is not None:
         found = found.filter(amount__gte=least)
@@ -120,14 +119,6 @@ def named(mode: str, text: str) -> Q:
     return Q(order__mode=mode, order__merchant_uid__startswith=text)
 
 
-def paid_by(method: str) -> Q:
-    """Return the condition for a method of ours, of which V1 has several names, and new ones come."""
-    known = TYPES | dict.fromkeys(EASY_PAY, MethodType.EASY_PAY)
-    if method == MethodType.UNKNOWN:
-        return ~Q(snapshot__pay_method__in=sorted(known))
-    return Q(snapshot__pay_method__in=sorted(raw for raw, kind in known.items() if kind == method))
-
-
 def needs_attention(mode: str) -> Q:
     """Return the condition for what waits for a person: an open review, or money of which the shop has not heard all.
 
@@ -135,8 +126,9 @@ def needs_attention(mode: str) -> Q:
     """
     ended = Q(given_up_at__isnull=False)
     unheard = Delivery.objects.filter(Q(delivered_at=None, given_up_at=None) | ended, heard_at=None, event__mode=mode)
-    is_open = Q(status=PaymentStatus.REVIEW) & (Q(resolution__isnull=True) | ~Q(resolution__decision=REJECTED))
-    return is_open | Q(id__in=unheard.exclude(event__payment=None).values("event__payment"), money_moved=True)
+    return under_open_review() | Q(
+        id__in=unheard.exclude(event__payment=None).values("event__payment"), money_moved=True
+    )
 
 
 def _midnight(day: date) -> datetime:
