@@ -3,12 +3,13 @@
 All or nothing, and many of one merchant together when they come in fast.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from django.db import transaction
+import structlog
+from django.db import Error, transaction
 from psycopg.types.json import Jsonb
 
 from results import health
@@ -16,8 +17,10 @@ from results.backlog import lock
 from results.core.verdict import Delivered, EndpointGone, RetryAt, asked_delay
 from results.deliver import Tried
 from results.health import Outcome
-from tenants.routing import Route
-from tenants.statements import run_hot
+from tenants.routing import CUT_OFF, Route
+from tenants.statements import run_hot, run_many
+
+log = structlog.get_logger()
 
 # Not the ORM: five round trips become one. Not prepared: a plan made for an empty queue would read a long one through.
 # A delivery that was delivered meanwhile, by a worker whose lease ran out, stays so; the attempt's own id keeps it
@@ -69,6 +72,38 @@ def record(route: Route, tried: Sequence[Tried], *, at: datetime) -> None:
         health.note(route, endpoints, [_outcome(one) for one in telling], at=at)
 
 
+def record_healthy(batches: Sequence[tuple[Route, Sequence[Tried]]], *, at: datetime) -> list[Exception | None]:
+    """Write down, for several merchants in one round trip, attempts that say nothing new of their endpoints.
+
+    Returns what kept one merchant's from being written, in their order.
+    """
+    runs = [(route.schema, _values(tried, at=at)) for route, tried in batches]
+    if len(runs) > 1:
+        try:
+            run_many(RECORDED, runs, prepared=False)
+        except CUT_OFF:
+            raise
+        except Error as error:
+            log.warning("attempts_recorded_one_by_one", error=type(error).__name__)
+        else:
+            return [None] * len(runs)
+    return [_try_to_write(*run) for run in runs]
+
+
+def _try_to_write(schema: str, values: Mapping[str, Any]) -> Exception | None:
+    try:
+        run_hot(RECORDED, schema, values, prepared=False)
+    except CUT_OFF:
+        raise
+    except Error as error:
+        return error
+    return None
+
+
+def _values(tried: Sequence[Tried], *, at: datetime) -> dict[str, Any]:
+    return {"tried": Jsonb([_row(one) for one in tried]), "at": at}
+
+
 def _again_now(tried: Tried, *, at: datetime) -> Tried:
     """Return what follows from an attempt during which its endpoint got another URL: that is tried now."""
     failed = isinstance(tried.verdict, RetryAt | EndpointGone)
@@ -76,8 +111,7 @@ def _again_now(tried: Tried, *, at: datetime) -> Tried:
 
 
 def _write(route: Route, tried: Sequence[Tried], *, at: datetime) -> None:
-    values = {"tried": Jsonb([_row(one) for one in tried]), "at": at}
-    run_hot(RECORDED, route.schema, values, prepared=False)
+    run_hot(RECORDED, route.schema, _values(tried, at=at), prepared=False)
 
 
 def _outcome(tried: Tried) -> Outcome:

@@ -5,14 +5,16 @@ recorded. Bytes and id are the same on every attempt; only the timestamp and the
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from threading import Lock
 from typing import Any, Final
 from uuid import UUID
 
 import structlog
-from django.db import transaction
+from cachetools import TTLCache
+from django.db import Error, transaction
 
 from config import metrics
 from results import duties, health
@@ -35,8 +37,8 @@ from results.outbound import GuardedClient
 from tenants.encryption import Vault
 from tenants.fields import new_id
 from tenants.models import Duty
-from tenants.routing import Route
-from tenants.statements import run_hot
+from tenants.routing import CUT_OFF, Route, inside
+from tenants.statements import run_hot, run_many
 
 log = structlog.get_logger()
 
@@ -57,6 +59,9 @@ SELECT delivery.id, delivery.event_id, event.type, event.created_at, delivery.en
     delivery.tries, delivery.step, COALESCE(delivery.began_at, delivery.created_at), delivery.replay_id IS NOT NULL,
     endpoint.headers, endpoint.failing_since IS NOT NULL OR endpoint.opened_at IS NOT NULL,
     NULLIF(payment.told_event, event.id),
+    ARRAY(SELECT secret.id FROM {schema}.results_endpointsecret AS secret
+        WHERE secret.endpoint_id = delivery.endpoint_id AND (secret.retires_at IS NULL OR secret.retires_at > %(at)s)
+        ORDER BY secret.created_at DESC),
     event.sequence > 1 AND EXISTS (
         SELECT FROM {schema}.results_event AS earlier
         JOIN {schema}.results_delivery AS owed
@@ -89,10 +94,16 @@ SELECT id FROM (
     WHERE event.type <> 'endpoint.ping') AS waiting
 WHERE place = 1 ORDER BY tries, event_id LIMIT 1
 """
+SECRETS: Final = "SELECT id, sealed FROM {schema}.results_endpointsecret WHERE id = ANY(%(ids)s)"
 LIVE_SECRETS: Final = """
 SELECT id, endpoint_id, sealed FROM {schema}.results_endpointsecret
 WHERE endpoint_id = ANY(%(endpoints)s) AND (retires_at IS NULL OR retires_at > %(at)s) ORDER BY created_at DESC
 """
+
+REMEMBERED_SECRETS: Final = 10_000
+REMEMBERED_SECONDS: Final = 60
+_lock = Lock()
+_opened: TTLCache[UUID, SigningSecret] = TTLCache(REMEMBERED_SECRETS, REMEMBERED_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,18 +156,96 @@ class Tried:
         return self.outgoing.was_failing if heard else not self.outgoing.is_test
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Duties to deliver of one merchant and mode, as they were taken."""
+
+    route: Route
+    taken: Sequence[Taken]
+
+
 def load(route: Route, taken: Sequence[Taken], *, at: datetime) -> list[Outgoing]:
-    """Return what is to be sent now. Drop the duties of which nothing is left; give back those that have to wait."""
-    duty_of = {duty.reference: duty for duty in taken if duty.kind != Duty.Kind.PROBE}
-    probes = choose_probes(route, [duty for duty in taken if duty.kind == Duty.Kind.PROBE], at=at)
-    values = {"ids": [*duty_of, *probes], "probes": list(probes), "guarded_since": at - ORDER_WAITS}
-    rows = run_hot(LEFT_TO_SEND, route.schema, values, prepared=True).fetchall()
+    """Return what is to be sent now of one merchant and mode."""
+    (found,) = load_many([Wanted(route, taken)], at=at)
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def load_many(wanted: Sequence[Wanted], *, at: datetime) -> list[list[Outgoing] | Exception]:
+    """Return what is to be sent now of each, by one question for all; or what kept one merchant's from being read.
+
+    Drops the duties of which nothing is left; gives back those that have to wait.
+    """
+    probes = [_probes_of(one, at=at) for one in wanted]
+    values = [_values(one, chosen, at=at) for one, chosen in zip(wanted, probes, strict=True)]
+    done: list[int] = []
+    waiting: dict[int, datetime] = {}
+    found: list[list[Outgoing] | Exception] = []
+    for one, chosen, rows in zip(wanted, probes, _read(wanted, values), strict=True):
+        try:
+            found.append(rows if isinstance(rows, Exception) else _sort(one, chosen, rows, done, waiting, at=at))
+        except Exception as error:  # one merchant's secrets do not open: the others' deliveries go on
+            found.append(error)
+    duties.done(done)
+    duties.give_back(waiting)
+    return found
+
+
+def _probes_of(wanted: Wanted, *, at: datetime) -> dict[UUID, Taken]:
+    taken = [duty for duty in wanted.taken if duty.kind == Duty.Kind.PROBE]
+    if not taken:
+        return {}
+    with inside(wanted.route.schema):
+        return choose_probes(wanted.route, taken, at=at)
+
+
+def _values(wanted: Wanted, probes: Mapping[UUID, Taken], *, at: datetime) -> dict[str, Any]:
+    ids = [duty.reference for duty in wanted.taken if duty.kind != Duty.Kind.PROBE]
+    return {"ids": [*ids, *probes], "probes": list(probes), "guarded_since": at - ORDER_WAITS, "at": at}
+
+
+def _read(wanted: Sequence[Wanted], values: Sequence[Mapping[str, Any]]) -> Sequence[list[tuple[Any, ...]] | Exception]:
+    """Read the rows of all in one round trip; if that fails, each merchant's for itself."""
+    runs = [(one.route.schema, each) for one, each in zip(wanted, values, strict=True)]
+    if len(runs) > 1:
+        try:
+            return run_many(LEFT_TO_SEND, runs, prepared=True)
+        except Error as error:
+            log.warning("deliveries_read_one_by_one", error=type(error).__name__)
+    return [_read_one(*run) for run in runs]
+
+
+def _read_one(schema: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]] | Exception:
+    try:
+        return run_hot(LEFT_TO_SEND, schema, values, prepared=True).fetchall()
+    except CUT_OFF:
+        raise
+    except Error as error:
+        return error
+
+
+def _sort(
+    wanted: Wanted,
+    probes: Mapping[UUID, Taken],
+    rows: Sequence[tuple[Any, ...]],
+    done: list[int],
+    waiting: dict[int, datetime],
+    *,
+    at: datetime,
+) -> list[Outgoing]:
+    """Return what can be sent, and note of the other duties whether they are done or have to wait."""
+    duty_of = {duty.reference: duty for duty in wanted.taken if duty.kind != Duty.Kind.PROBE}
+    ready = [row for row in rows if not row[15] or row[0] in probes]
+    secrets = _secrets(wanted.route, {id_ for row in ready for id_ in row[14]}) if ready else {}
+    outgoing = [
+        _outgoing(wanted.route, probes.get(row[0]) or duty_of[row[0]], row, tuple(secrets[id_] for id_ in row[14]))
+        for row in ready
+    ]
     left = {row[0] for row in rows}
-    duties.done(duty.id for reference, duty in duty_of.items() if reference not in left)
-    duties.give_back({duty_of[row[0]].id: _after_order(row, at=at) for row in rows if row[14] and row[0] in duty_of})
-    ready = [row for row in rows if not row[14] or row[0] in probes]
-    secrets = open_secrets(route, {row[4] for row in ready}, at=at) if ready else {}
-    return [_outgoing(route, (probes | duty_of)[row[0]], row, secrets[row[4]]) for row in ready]
+    done += [duty.id for reference, duty in duty_of.items() if reference not in left]
+    waiting |= {duty_of[row[0]].id: _after_order(row, at=at) for row in rows if row[15] and row[0] in duty_of}
+    return outgoing
 
 
 def _after_order(row: tuple[Any, ...], *, at: datetime) -> datetime:
@@ -187,7 +276,7 @@ def _probe_no_more(duty: Taken, *, at: datetime) -> None:
 
 def _outgoing(route: Route, duty: Taken, row: tuple[Any, ...], secrets: tuple[SigningSecret, ...]) -> Outgoing:
     delivery, event, type_, event_at, endpoint, url, body, tries, step, began_at, replayed = row[:11]
-    headers, was_failing, newer, _ = row[11:]
+    headers, was_failing, newer, _secrets, _waits = row[11:]
     trigger = Attempt.Trigger.REPLAY if replayed else Attempt.Trigger.SCHEDULE
     return Outgoing(
         duty=duty,
@@ -209,14 +298,35 @@ def _outgoing(route: Route, duty: Taken, row: tuple[Any, ...], secrets: tuple[Si
     )
 
 
+def _secrets(route: Route, ids: Collection[UUID]) -> dict[UUID, SigningSecret]:
+    """Return signing secrets by the ids of their rows. Opened ones are remembered for a while.
+
+    That needs no word from other processes: which secrets are live is read anew for each request, and one never
+    changes under its id.
+    """
+    with _lock:
+        known = {id_: _opened[id_] for id_ in ids if id_ in _opened}
+    if missing := [id_ for id_ in ids if id_ not in known]:
+        rows = run_hot(SECRETS, route.schema, {"ids": missing}, prepared=True).fetchall()
+        fresh = {id_: _open_secret(route, id_, sealed) for id_, sealed in rows}
+        with _lock:
+            _opened.update(fresh)
+        known |= fresh
+    return known
+
+
+def _open_secret(route: Route, id_: UUID, sealed: bytes) -> SigningSecret:
+    return SigningSecret.from_text(
+        route.open_vault().open(bytes(sealed), table=SECRET_TABLE, field="sealed", row=id_).decode()
+    )
+
+
 def open_secrets(route: Route, endpoints: set[UUID], *, at: datetime) -> dict[UUID, tuple[SigningSecret, ...]]:
-    """Open the live signing secrets of these endpoints, newest first. The only place that opens them."""
-    vault = route.open_vault()
+    """Open the live signing secrets of these endpoints, newest first."""
     opened: dict[UUID, tuple[SigningSecret, ...]] = dict.fromkeys(endpoints, ())
     live = run_hot(LIVE_SECRETS, route.schema, {"endpoints": list(endpoints), "at": at}, prepared=True)
     for id_, endpoint, sealed in live:
-        text = vault.open(bytes(sealed), table=SECRET_TABLE, field="sealed", row=id_).decode()
-        opened[endpoint] += (SigningSecret.from_text(text),)
+        opened[endpoint] += (_open_secret(route, id_, sealed),)
     return opened
 
 

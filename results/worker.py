@@ -26,6 +26,7 @@ from results.outbound import GuardedClient, OutboundFault
 from results.portone import PortOne
 from results.prepare import announce_orders
 from results.reconcile import sweep
+from results.together import Together
 from results.verify import verify
 from tenants.encryption import SealingError
 from tenants.models import Duty
@@ -50,6 +51,23 @@ RECORD_AGAIN: Final = (0.5, 1.0, 2.0, 3.0, 3.0, 4.0)  # seconds: a restart, or a
 ASKING: Final = (Duty.Kind.VOUCHED, Duty.Kind.VERIFY, Duty.Kind.ASK)
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Duties whose deliveries are to be read, and who waits for them."""
+
+    wanted: deliver.Wanted
+    answer: asyncio.Future[list[deliver.Outgoing]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """An attempt that is to be written down, and who waits for that."""
+
+    route: Route
+    tried: Tried
+    written: asyncio.Future[None]
+
+
 @dataclass(slots=True)
 class Worker:
     """One process's hands. `database_url` is for the connection that takes duties; it commits without waiting."""
@@ -67,6 +85,12 @@ class Worker:
     sweeping: int = 0
     tried: dict[UUID, list[Tried]] = field(default_factory=lambda: defaultdict(list))
     recording: set[UUID] = field(default_factory=set)
+    loading: Together[_Asked] = field(init=False)
+    healthy: Together[_Done] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.loading = Together(self._load)
+        self.healthy = Together(self._record_healthy)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then finish what is held."""
@@ -201,7 +225,9 @@ class Worker:
         route = await self._route(group)
         if not route:
             return
-        outgoing = await self.threads.run(route.schema, deliver.load, route, group, at=datetime.now(UTC))
+        asked = _Asked(deliver.Wanted(route, group), asyncio.get_running_loop().create_future())
+        self.loading.add(asked)
+        outgoing = await asked.answer
         sent = {item.duty.id for item in outgoing}
         for duty in group:
             if duty.id not in sent:  # nothing is left of it, or it waits for an earlier event of its order
@@ -216,6 +242,21 @@ class Worker:
                 self._let_go(item.duty, places)
 
         await asyncio.gather(*map(one, outgoing))
+
+    async def _load(self, asked: Sequence[_Asked]) -> None:
+        """Read the deliveries of all who ask at this moment, in one step."""
+        try:
+            wanted = [one.wanted for one in asked]
+            found = await self.threads.run("public", deliver.load_many, wanted, at=datetime.now(UTC))
+        except Exception as error:
+            found = [error] * len(asked)
+        for one, outgoing in zip(asked, found, strict=True):
+            if one.answer.cancelled():
+                continue
+            if isinstance(outgoing, Exception):
+                one.answer.set_exception(outgoing)
+            else:
+                one.answer.set_result(outgoing)
 
     def _let_go(self, duty: Taken, places: list[UUID]) -> None:
         self.held.discard(duty.id)
@@ -247,7 +288,16 @@ class Worker:
         await self.threads.run("public", duties.put_off, later)
 
     async def _record(self, route: Route, tried: Tried) -> None:
-        """Record one attempt, together with those of the same merchant that come in while others are written."""
+        """Record one attempt, together with those that come in while others are written.
+
+        What says nothing new of its endpoint is written with that of all merchants; the rest takes its endpoint's lock,
+        which must keep nobody else waiting.
+        """
+        if not tried.tells_of_health:
+            done = _Done(route, tried, asyncio.get_running_loop().create_future())
+            self.healthy.add(done)
+            await done.written
+            return
         waiting = self.tried[route.lane]
         waiting.append(tried)
         if route.lane in self.recording:
@@ -260,6 +310,35 @@ class Worker:
         finally:
             self.recording.discard(route.lane)
             self.tried.pop(route.lane, None)
+
+    async def _record_healthy(self, done: Sequence[_Done]) -> None:
+        """Write down what came in at this moment, for all merchants in one step."""
+        batches = list(_by_route(done).values())
+        try:
+            step = [(batch[0].route, [one.tried for one in batch]) for batch in batches]
+            faults = await self.threads.run("public", attempts.record_healthy, step, at=datetime.now(UTC))
+        except Exception as error:
+            faults = [error] * len(batches)
+        for batch, fault in zip(batches, faults, strict=True):
+            if fault is None:
+                _settle(batch)
+            else:
+                self._write_later(batch)
+
+    def _write_later(self, batch: Sequence[_Done]) -> None:
+        """Try again by itself what could not be written with the others."""
+
+        async def write() -> None:
+            try:
+                await self._write(batch[0].route, [one.tried for one in batch])
+            except Exception as error:
+                _settle(batch, error)
+            else:
+                _settle(batch)
+
+        task = asyncio.create_task(write())
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     async def _write(self, route: Route, batch: Sequence[Tried]) -> None:
         """Write attempts down. A database that restarts is waited for, lest merchants hear everything again."""
@@ -281,6 +360,23 @@ class Worker:
             _, late = await asyncio.wait(self.tasks, timeout=STOP_SECONDS)
             for task in late:
                 task.cancel()
+
+
+def _by_route(done: Iterable[_Done]) -> dict[UUID, list[_Done]]:
+    groups: dict[UUID, list[_Done]] = defaultdict(list)
+    for one in done:
+        groups[one.route.lane].append(one)
+    return dict(sorted(groups.items()))  # everybody locks in the same order
+
+
+def _settle(batch: Iterable[_Done], error: Exception | None = None) -> None:
+    """Let go who waits for these attempts to be written."""
+    for one in batch:
+        if not one.written.done():
+            if error:
+                one.written.set_exception(error)
+            else:
+                one.written.set_result(None)
 
 
 def _give_back(counter: Counter[UUID], places: Sequence[UUID]) -> None:

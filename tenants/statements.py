@@ -4,7 +4,7 @@ Django's cursor sends a SET when the merchant changes, writes the values into th
 each time; for an arrival all of that costs more than running its statement.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, LiteralString
 
@@ -30,6 +30,23 @@ def run_hot(
     with connection.wrap_database_errors:
         cursor = psycopg.Cursor(_prepares(connection.connection))
         return cursor.execute(_place(statement, schema), values, prepare=None if prepared else False)
+
+
+def run_many(
+    statement: LiteralString, runs: Sequence[tuple[str, Mapping[str, Any]]], *, prepared: bool
+) -> list[list[tuple[Any, ...]]]:
+    """Run a statement for several merchants in one round trip; return the rows of each. All of them, or none."""
+    connection.ensure_connection()
+    connection.validate_no_broken_transaction()
+    with connection.wrap_database_errors:
+        raw = _prepares(connection.connection)
+        prepare = None if prepared else False
+        with raw.pipeline():
+            cursors = [
+                psycopg.Cursor(raw).execute(_place(statement, schema), values, prepare=prepare)
+                for schema, values in runs
+            ]
+        return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
 
 
 @lru_cache(maxsize=10_000)
