@@ -30,6 +30,15 @@ TURN: Final = """{kind} AS (
     SELECT id FROM public.tenants_duty
     WHERE kind = '{kind}' AND due_at <= %(at)s AND {full} AND id <> ALL(%(held)s::bigint[])
     ORDER BY due_at LIMIT %({kind})s FOR UPDATE SKIP LOCKED)"""
+# Of what is sent a turn looks at many and takes a few of each merchant, so that they go together in few round trips.
+SHARE: Final = 20
+SHARED_TURN: Final = """{kind} AS (
+    SELECT id FROM (
+        SELECT id, row_number() OVER (PARTITION BY merchant ORDER BY due_at) AS place FROM (
+            SELECT id, merchant, due_at FROM public.tenants_duty
+            WHERE kind = '{kind}' AND due_at <= %(at)s AND {full} AND id <> ALL(%(held)s::bigint[])
+            ORDER BY due_at LIMIT %({kind})s FOR UPDATE SKIP LOCKED) AS oldest) AS placed
+    WHERE place <= {share})"""
 KINDS: Final = tuple(Duty.Kind.values)
 SENDING: Final = (Duty.Kind.DELIVER, Duty.Kind.REDELIVER, Duty.Kind.PROBE)
 # What a worker has enough of: lanes, and of what is sent merchants too. Retries have to leave room for first attempts.
@@ -38,7 +47,12 @@ FULL: Final = {
     Duty.Kind.REDELIVER: "lane <> ALL(%(full_again)s) AND merchant <> ALL(%(full_merchants)s)",
 }
 TAKE_SQL: Final = TAKE.format(
-    turns=", ".join(TURN.format(kind=kind, full=FULL.get(Duty.Kind(kind), "lane <> ALL(%(full)s)")) for kind in KINDS),
+    turns=", ".join(
+        (SHARED_TURN if kind in SENDING else TURN).format(
+            kind=kind, full=FULL.get(Duty.Kind(kind), "lane <> ALL(%(full)s)"), share=SHARE
+        )
+        for kind in KINDS
+    ),
     union=" UNION ALL ".join(f"SELECT id FROM {kind}" for kind in KINDS),  # noqa: S608  our own constants
 )
 
@@ -108,7 +122,10 @@ async def take(
     at: datetime,
     held: Collection[int] = (),
 ) -> list[Taken]:
-    """Take what is due, oldest first of each kind, up to its limit; leave out what is full and what is held already."""
+    """Take what is due, oldest first of each kind, up to its limit; leave out what is full and what is held already.
+
+    Of what is sent no merchant gets more than SHARE of a kind.
+    """
     values = {
         "at": at,
         "lease_ends": at + LEASE,

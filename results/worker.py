@@ -21,7 +21,7 @@ from config import metrics
 from results import attempts, deliver, duties
 from results.core.schedule import after_refusal
 from results.deliver import Tried
-from results.duties import SENDING, Full, Taken
+from results.duties import SENDING, SHARE, Full, Taken
 from results.outbound import GuardedClient, OutboundFault
 from results.portone import PortOne
 from results.prepare import announce_orders
@@ -31,6 +31,7 @@ from results.verify import verify
 from tenants.encryption import SealingError
 from tenants.models import Duty
 from tenants.routing import CUT_OFF, Route, Threads, find_mode, remembered_mode
+from tenants.statements import PLAN_ONCE
 
 log = structlog.get_logger()
 
@@ -39,7 +40,11 @@ STOP_SECONDS: Final = 18.0  # longer than any deadline, shorter than the 20 s th
 DATABASE_THREADS: Final = 6
 QUESTIONS_A_TURN: Final = 200
 ANNOUNCEMENTS_A_TURN: Final = 40
-DELIVERIES_A_TURN: Final = 20
+DELIVERIES_A_TURN: Final = 64
+# What was begun within YOUNG seconds and is not answered. More of it would only crowd each other out: connections are
+# opened anew while others come free, and a turn finds too little to do together.
+YOUNG: Final = 0.05
+FEW_YOUNG: Final = 32
 ROUNDS_OF_A_LANE: Final = 2
 DELIVERIES_OF_A_LANE: Final = 60
 DELIVERIES_OF_A_MERCHANT: Final = 180
@@ -85,6 +90,8 @@ class Worker:
     sweeping: int = 0
     tried: dict[UUID, list[Tried]] = field(default_factory=lambda: defaultdict(list))
     recording: set[UUID] = field(default_factory=set)
+    young: dict[int, float] = field(default_factory=dict)
+    has_room: asyncio.Event = field(default_factory=asyncio.Event)
     loading: Together[_Asked] = field(init=False)
     healthy: Together[_Done] = field(init=False)
 
@@ -99,7 +106,7 @@ class Worker:
                 await self._work(stop)
             except (psycopg.Error, OSError) as error:
                 log.error("queue_unreachable", error=type(error).__name__)
-                await _sleep(stop, 0.5)
+                await _sleep(stop, stop, 0.5)
         await self._finish()
 
     async def drain(self) -> None:
@@ -114,18 +121,21 @@ class Worker:
     async def _work(self, stop: asyncio.Event) -> None:
         async with await self._connect() as queue:
             while not stop.is_set():
-                if not await self._turn(queue):
-                    await _sleep(stop, IDLE_SECONDS)
+                if not await self._turn(queue) or self.is_busy():
+                    self.has_room.clear()
+                    await _sleep(stop, self.has_room, IDLE_SECONDS)
 
     async def _connect(self) -> "psycopg.AsyncConnection[Any]":
         # Losing a claim in a crash only makes the duty due again, so taking need not wait for the disk.
         return await psycopg.AsyncConnection.connect(
-            self.database_url, autocommit=True, options="-c synchronous_commit=off", connect_timeout=5
+            self.database_url, autocommit=True, options=f"-c synchronous_commit=off {PLAN_ONCE}", connect_timeout=5
         )
 
     async def _turn(self, queue: "psycopg.AsyncConnection[Any]") -> int:
         """Take one turn's duties and set them going; return how many."""
-        sending = max(0, DELIVERIES_IN_FLIGHT - self.deliveries.total())
+        sending = max(0, DELIVERIES_IN_FLIGHT - self.deliveries.total()) // len(SENDING)
+        if self.is_busy():
+            sending = 0
         asking = QUESTIONS_A_TURN if self.rounds.total() < ROUNDS_IN_FLIGHT else 0
         limits = {
             **{kind.value: asking for kind in ASKING},
@@ -151,8 +161,16 @@ class Worker:
         for group in sent.values():
             places = [duty.lane for duty in group]
             self.merchants |= {duty.lane: duty.merchant for duty in group}
+            now = asyncio.get_running_loop().time()
+            self.young |= {duty.id: now for duty in group}
             self._start(self._deliver(group, places), group, self.deliveries, places)
         return len(taken)
+
+    def is_busy(self) -> bool:
+        """Say whether enough deliveries are begun for now: more at once would only crowd each other out."""
+        begun_after = asyncio.get_running_loop().time() - YOUNG
+        self.young = {duty: begun for duty, begun in self.young.items() if begun > begun_after}
+        return len(self.young) > FEW_YOUNG
 
     def full(self) -> Full:
         """Return what is left out of the next turn, because enough of it is under way."""
@@ -164,7 +182,7 @@ class Worker:
         of_merchants: Counter[UUID] = Counter()
         for lane, merchant in self.merchants.items():
             of_merchants[merchant] += self.deliveries[lane]
-        turn = DELIVERIES_A_TURN  # one turn takes so many of each kind at the most, and all may be of one lane
+        turn = SHARE  # one turn takes so many of each kind at the most, and all may be of one lane
         # As places get scarce each merchant's share shrinks, so that a few slow ones never fill the worker.
         free = DELIVERIES_IN_FLIGHT - self.deliveries.total()
         share = max(3 * turn, min(DELIVERIES_OF_A_MERCHANT, free // 2))
@@ -260,8 +278,14 @@ class Worker:
 
     def _let_go(self, duty: Taken, places: list[UUID]) -> None:
         self.held.discard(duty.id)
+        self._is_over(duty)
         places.remove(duty.lane)
         _give_back(self.deliveries, [duty.lane])
+
+    def _is_over(self, duty: Taken) -> None:
+        self.young.pop(duty.id, None)
+        if len(self.young) <= FEW_YOUNG:
+            self.has_room.set()
 
     async def _send(self, route: Route, item: deliver.Outgoing) -> None:
         try:
@@ -271,6 +295,7 @@ class Worker:
             metrics.FAULTS.inc()
             await self.threads.run("public", duties.put_off, {item.duty.id: datetime.now(UTC) + OUR_FAULT})
             return
+        self._is_over(item.duty)
         await self._record(route, tried)
 
     async def _route(self, group: Sequence[Taken]) -> Route | None:
@@ -397,9 +422,9 @@ def _by(key: Callable[[Taken], Any], taken: Iterable[Taken]) -> dict[Any, list[T
     return groups
 
 
-async def _sleep(stop: asyncio.Event, seconds: float) -> None:
-    """Sleep, or wake as soon as the stop comes."""
+async def _sleep(stop: asyncio.Event, wake: asyncio.Event, seconds: float) -> None:
+    """Sleep, or wake as soon as there is room or the stop comes."""
     try:
-        await asyncio.wait_for(stop.wait(), seconds)
+        await asyncio.wait_for(wake.wait(), seconds)
     except TimeoutError:
         return

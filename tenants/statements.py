@@ -17,13 +17,19 @@ PREPARED_AFTER: Final = 3  # runs on one connection
 PREPARED_AT_MOST: Final = 200  # a connection's least recently used go; each holds 80 KB in its server process
 
 
+# How a worker's connections plan: each prepared statement once, and never to read a table through. All that a worker
+# looks for has an index; a plan made while a table was short would go on reading it through when it has grown.
+PLAN_ONCE: Final = "-c enable_seqscan=off -c plan_cache_mode=force_generic_plan"
+
+
 def run_hot(
     statement: LiteralString, schema: str, values: Mapping[str, Any], *, prepared: bool
 ) -> "psycopg.Cursor[tuple[Any, ...]]":
     """Run a statement, whose `{schema}` is the merchant's, on Django's connection and in its open transaction if any.
 
     One round trip. A prepared one keeps the plan that suited its tables when they were small, until they are analysed:
-    that is for statements with one way to go. Raises django.db.Error as Django's own cursor does.
+    that is for statements with one way to go, and for a worker's (PLAN_ONCE). Raises django.db.Error as Django's own
+    cursor does.
     """
     connection.ensure_connection()
     connection.validate_no_broken_transaction()

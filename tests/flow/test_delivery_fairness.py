@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from results.duties import SHARE
 from results.models import Delivery, Endpoint
 from results.worker import (
-    DELIVERIES_A_TURN,
     DELIVERIES_IN_FLIGHT,
     DELIVERIES_OF_A_LANE,
     DELIVERIES_OF_A_MERCHANT,
@@ -136,8 +136,8 @@ def test_a_few_slow_merchants_never_fill_a_worker() -> None:
     for merchant in slow * 20:
         if merchant not in worker.full().merchants:
             lane = new_id()
-            worker.deliveries[lane] += 2 * DELIVERIES_A_TURN
+            worker.deliveries[lane] += 2 * SHARE
             worker.merchants[lane] = merchant
 
-    assert worker.deliveries.total() <= DELIVERIES_IN_FLIGHT - 2 * DELIVERIES_A_TURN
+    assert worker.deliveries.total() <= DELIVERIES_IN_FLIGHT - 2 * SHARE
     assert new_id() not in worker.full().merchants

@@ -29,6 +29,7 @@ from tenants.jobs import Clockwork, Step
 from tenants.keys import forget_answers
 from tenants.onboarding import provision_unfinished
 from tenants.routing import Threads
+from tenants.statements import PLAN_ONCE
 
 log = structlog.get_logger()
 
@@ -61,6 +62,8 @@ class Command(BaseCommand):
             metrics.serve_worker(settings.METRICS_BIND)
         except Fault as fault:
             raise CommandError(f"METRICS_BIND {fault}") from None
+        connection.settings_dict["OPTIONS"]["options"] += f" {PLAN_ONCE}"  # of every thread: they share the settings
+        connection.close()
         asyncio.run(work(threads=threads))
 
 
