@@ -16,6 +16,8 @@ from django.db import connection
 from psycopg.rows import class_row
 
 from tenants.models import Duty
+from tenants.routing import Route
+from tenants.statements import Statement
 
 LEASE: Final = timedelta(seconds=20)  # longer than any total deadline
 
@@ -46,6 +48,24 @@ OWE_ONCE: Final = """
 INSERT INTO public.tenants_duty (kind, merchant, mode, lane, reference, due_at, tries)
 VALUES ('{kind}', %s, %s, %s, %s, %s, 0)
 ON CONFLICT (reference) WHERE kind = '{kind}' DO UPDATE SET due_at = LEAST(tenants_duty.due_at, EXCLUDED.due_at)
+"""
+
+# Not the ORM, so that they can go with all that is published at once.
+OWE_DELIVERIES: Final = """
+INSERT INTO public.tenants_duty (kind, merchant, mode, lane, reference, due_at, tries)
+SELECT 'deliver', %(merchant)s, %(mode)s, owed.lane, owed.reference, %(due_at)s, 0
+FROM unnest(%(lanes)s::uuid[], %(deliveries)s::uuid[]) AS owed (lane, reference)
+"""
+HOLD_QUESTIONS: Final = """
+SELECT id FROM public.tenants_duty WHERE kind = 'ask' AND reference = ANY(%(payments)s)
+ORDER BY reference FOR UPDATE
+"""
+DROP_QUESTIONS: Final = "DELETE FROM public.tenants_duty WHERE kind = 'ask' AND reference = ANY(%(payments)s)"
+OWE_QUESTIONS: Final = """
+INSERT INTO public.tenants_duty (kind, merchant, mode, lane, reference, due_at, tries)
+SELECT 'ask', %(merchant)s, %(mode)s, %(lane)s, owed.reference, owed.due_at, 0
+FROM unnest(%(payments)s::uuid[], %(times)s::timestamptz[]) AS owed (reference, due_at)
+ON CONFLICT (reference) WHERE kind = 'ask' DO UPDATE SET due_at = LEAST(tenants_duty.due_at, EXCLUDED.due_at)
 """
 
 # Asked for each minute, so the ones that are owed already are left out first: a conflict would use up an id each.
@@ -178,6 +198,21 @@ def hasten(lane: UUID, *, waiting_until: datetime, at: datetime) -> None:
     )
 
 
+def questions(route: Route, when: Mapping[UUID, datetime | None]) -> list[Statement]:
+    """Return the statements that see to it when payments are asked about: at the earlier time if one already is.
+
+    None means no more. By payment, so that two who owe the same ones never wait for each other in a ring.
+    """
+    owed = {payment: due_at for payment, due_at in sorted(when.items()) if due_at is not None}
+    dropped = [payment for payment in when if payment not in owed]
+    values = {"merchant": route.merchant_id, "mode": route.mode, "lane": route.lane}
+    return [
+        Statement(HOLD_QUESTIONS, {"payments": list(when)}),
+        *([Statement(DROP_QUESTIONS, {"payments": dropped})] if dropped else []),
+        *([Statement(OWE_QUESTIONS, values | {"payments": list(owed), "times": list(owed.values())})] if owed else []),
+    ]
+
+
 def owe_question(*, merchant: UUID, mode: str, lane: UUID, payment: UUID, due_at: datetime) -> None:
     """See to it that a payment is asked about; one that already is keeps the earlier time."""
     _owe_once("ask", merchant, mode, lane, payment, due_at)
@@ -217,6 +252,13 @@ def owe_deliveries(*, merchant: UUID, mode: str, deliveries: Sequence[tuple[UUID
     )
 
 
+def deliveries(route: Route, owed: Sequence[tuple[UUID, UUID]], *, due_at: datetime) -> Statement:
+    """Return the statement that owes each (endpoint, delivery) its first attempt."""
+    values = {"merchant": route.merchant_id, "mode": route.mode, "due_at": due_at}
+    lanes = {"lanes": [lane for lane, _ in owed], "deliveries": [delivery for _, delivery in owed]}
+    return Statement(OWE_DELIVERIES, values | lanes, prepared=True)
+
+
 def hold(deliveries: Sequence[UUID]) -> None:
     """Lock what is owed of these deliveries until the transaction ends; no worker takes it meanwhile."""
     _run(
@@ -237,11 +279,6 @@ def owe_again(*, merchant: UUID, mode: str, deliveries: Sequence[tuple[UUID, UUI
         "lease_ends": due_at + LEASE,
     }
     _run(OWE_AGAIN, values)
-
-
-def no_question(payment: UUID) -> None:
-    """Ask about a payment no more."""
-    _run("DELETE FROM public.tenants_duty WHERE reference = %s AND kind = 'ask'", [payment])
 
 
 def _run(statement: str, values: Sequence[Any] | Mapping[str, Any]) -> None:

@@ -39,7 +39,7 @@ from results.portone import (
     note_account,
     open_access,
 )
-from results.publish import DOUBT_WAIT, is_asked_twice_more, publish_snapshot
+from results.publish import DOUBT_WAIT, Shown, is_asked_twice_more, publish_all
 from results.questions import Question, Reason, count_answers, gather, read_reasons, settle
 from results.report import report_refused_keys
 from tenants.fields import new_id
@@ -47,6 +47,7 @@ from tenants.routing import CUT_OFF, Route, Threads
 
 log = structlog.get_logger()
 
+PUBLISHED_TOGETHER: Final = 50  # answers
 TOO_MANY_CLAIMS: Final = timedelta(minutes=1)
 
 
@@ -99,9 +100,10 @@ def conclude(route: Route, answers: Sequence[Answered], unasked: Sequence[Questi
     settled: list[Reason] = []
     later: dict[int, datetime] = {}
     earlier = count_answers(route.mode, missed_by(answers))
-    for answered in answers:
+    published = publish_together(route, answers, at=at)
+    for answered, known in zip(answers, published, strict=True):
         try:
-            payments = publish_found(route, answered, at=at)
+            payments = publish_found(route, answered, at=at) if known is None else known
             moments = [
                 # This answer is not kept yet, so it is one more.
                 (reason, ask_again_at(route, reason, answered, payments, earlier.get(reason.duty.id, 0) + 1, at=at))
@@ -213,18 +215,44 @@ def note_error(route: Route, error: PortOneError | None, *, asked_at: datetime, 
     return None
 
 
+def publish_together(route: Route, answers: Sequence[Answered], *, at: datetime) -> list[list[Payment] | None]:
+    """Publish what was found, many payments in one transaction; None for each answer of those that failed together."""
+    published: list[list[Payment] | None] = []
+    for batch in _batches(answers):
+        shown = [shown_by(route, answered, at=at) for answered in batch]
+        try:
+            payments = iter(publish_all(route, [one for some in shown for one in some], at=at))
+        except CUT_OFF:
+            raise
+        except Exception as error:
+            log.warning("published_one_by_one", answers=len(batch), error=type(error).__name__)
+            published += [None] * len(batch)
+        else:
+            published += [[one for _ in some if (one := next(payments))] for some in shown]
+    return published
+
+
+def _batches(answers: Sequence[Answered]) -> Iterator[Sequence[Answered]]:
+    """Split answers so that no transaction locks too much for too long."""
+    for start in range(0, len(answers), PUBLISHED_TOGETHER):
+        yield answers[start : start + PUBLISHED_TOGETHER]
+
+
 def publish_found(route: Route, answered: Answered, *, at: datetime) -> list[Payment]:
     """Publish every payment that was found, each in a transaction of its own."""
-    question, published = answered.question, []
+    found = [publish_all(route, [one], at=at) for one in shown_by(route, answered, at=at)]
+    return [payment for [payment] in found if payment]
+
+
+def shown_by(route: Route, answered: Answered, *, at: datetime) -> list[Shown]:
+    """Return what an answer shows, oldest first: PortOne lists an order's payments the other way round."""
+    question = answered.question
     orders = {reason.claim.merchant_uid for reason in question.reasons if reason.claim}
-    # PortOne lists an order's payments newest first; its merchant hears of them as they happened.
-    for found in reversed(answered.found):
-        if question.last_look and not may_show(found.snapshot, at=at):
-            continue
-        named = found.snapshot.merchant_uid in orders
-        payment = publish_snapshot(route, found.snapshot, cause=question.cause, named_by_claim=named, at=at)
-        published += [payment] if payment else []
-    return published
+    return [
+        Shown(found.snapshot, question.cause, named_by_claim=found.snapshot.merchant_uid in orders)
+        for found in reversed(answered.found)
+        if not question.last_look or may_show(found.snapshot, at=at)
+    ]
 
 
 def without_neighbours(route: Route, answered: Answered, payments: Sequence[Payment]) -> Answered:

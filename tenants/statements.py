@@ -4,9 +4,9 @@ Django's cursor sends a SET when the merchant changes, writes the values into th
 each time; for an arrival all of that costs more than running its statement.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final, LiteralString
+from typing import Any, Final, LiteralString, NamedTuple
 
 import psycopg
 from django.db import connection
@@ -30,6 +30,34 @@ def run_hot(
     with connection.wrap_database_errors:
         cursor = psycopg.Cursor(_prepares(connection.connection))
         return cursor.execute(_place(statement, schema), values, prepare=None if prepared else False)
+
+
+class Statement(NamedTuple):
+    """A statement with its values, to be run with others. `prepared` as for `run_hot`."""
+
+    text: LiteralString
+    values: Mapping[str, Any]
+    prepared: bool = False
+
+
+def run_together(schema: str, statements: Sequence[Statement]) -> list[list[tuple[Any, ...]]]:
+    """Run statements of one merchant in this order and in one round trip; return the rows of each.
+
+    Each sees what those before it did, and what others committed while they waited. Without a transaction around
+    them they are one: all of them, or none.
+    """
+    connection.ensure_connection()
+    connection.validate_no_broken_transaction()
+    with connection.wrap_database_errors:
+        raw = _prepares(connection.connection)
+        with raw.pipeline():
+            cursors = [
+                psycopg.Cursor(raw).execute(
+                    _place(one.text, schema), one.values, prepare=None if one.prepared else False
+                )
+                for one in statements
+            ]
+        return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
 
 
 @lru_cache(maxsize=10_000)
