@@ -17,7 +17,7 @@ from psycopg.rows import class_row
 
 from tenants.models import Duty
 from tenants.routing import Route
-from tenants.statements import Statement
+from tenants.statements import Statement, run_together
 
 LEASE: Final = timedelta(seconds=20)  # longer than any total deadline
 
@@ -49,6 +49,21 @@ INSERT INTO public.tenants_duty (kind, merchant, mode, lane, reference, due_at, 
 VALUES ('{kind}', %s, %s, %s, %s, %s, 0)
 ON CONFLICT (reference) WHERE kind = '{kind}' DO UPDATE SET due_at = LEAST(tenants_duty.due_at, EXCLUDED.due_at)
 """
+
+# In one order, as `HOLD_QUESTIONS` does, so that whoever concludes and whoever publishes never wait in a ring.
+HELD: Final = """
+WITH held AS (
+    SELECT duty.id, until.due_at FROM public.tenants_duty AS duty
+    JOIN unnest(%(ids)s::bigint[], %(times)s::timestamptz[]) AS until (id, due_at) ON duty.id = until.id
+    {unless} ORDER BY duty.reference, duty.id FOR UPDATE OF duty)
+"""
+DELETE_HELD: Final = "DELETE FROM public.tenants_duty AS duty USING held WHERE duty.id = held.id"
+UPDATE_HELD: Final = "UPDATE public.tenants_duty AS duty SET {change} FROM held WHERE duty.id = held.id"
+ASKED: Final = HELD.format(unless="WHERE duty.kind <> 'ask' OR duty.due_at >= until.due_at") + DELETE_HELD
+PUT_OFF: Final = HELD.format(unless="") + UPDATE_HELD.format(change="due_at = held.due_at")
+GIVE_BACK: Final = HELD.format(unless="") + UPDATE_HELD.format(
+    change="due_at = held.due_at, tries = GREATEST(duty.tries - 1, 0)"
+)
 
 # Not the ORM, so that they can go with all that is published at once.
 OWE_DELIVERIES: Final = """
@@ -153,15 +168,10 @@ def wake(lane: UUID, *, at: datetime) -> None:
     Duty.objects.filter(lane=lane, due_at__gt=at).update(due_at=at)
 
 
-def asked(taken: Iterable[Taken]) -> None:
-    """Remove duties to ask that are fulfilled; one that was owed anew meanwhile, for something later, stays."""
+def asked(taken: Iterable[Taken]) -> list[Statement]:
+    """Return what removes duties to ask that are fulfilled; one owed anew meanwhile, for something later, stays."""
     leases = {duty.id: duty.leased_until for duty in taken}
-    if leases:
-        _run(
-            "DELETE FROM public.tenants_duty AS duty USING unnest(%s::bigint[], %s::timestamptz[]) AS lease(id, ends)"
-            " WHERE duty.id = lease.id AND (duty.kind <> 'ask' OR duty.due_at >= lease.ends)",
-            [list(leases), list(leases.values())],
-        )
+    return [Statement(ASKED, {"ids": list(leases), "times": list(leases.values())})] if leases else []
 
 
 def done(ids: Iterable[int]) -> None:
@@ -172,22 +182,26 @@ def done(ids: Iterable[int]) -> None:
 
 def put_off(when: Mapping[int, datetime]) -> None:
     """Make duties due later."""
-    if when:
-        _run(
-            "UPDATE public.tenants_duty AS duty SET due_at = later.due_at"
-            " FROM unnest(%s::bigint[], %s::timestamptz[]) AS later(id, due_at) WHERE duty.id = later.id",
-            [list(when), list(when.values())],
-        )
+    run(putting_off(when))
+
+
+def putting_off(when: Mapping[int, datetime]) -> list[Statement]:
+    return [Statement(PUT_OFF, {"ids": list(when), "times": list(when.values())})] if when else []
 
 
 def give_back(when: Mapping[int, datetime]) -> None:
     """Make duties due later of which nothing was tried: having been taken for nothing is not held against them."""
-    if when:
-        _run(
-            "UPDATE public.tenants_duty AS duty SET due_at = later.due_at, tries = GREATEST(duty.tries - 1, 0)"
-            " FROM unnest(%s::bigint[], %s::timestamptz[]) AS later(id, due_at) WHERE duty.id = later.id",
-            [list(when), list(when.values())],
-        )
+    run(giving_back(when))
+
+
+def giving_back(when: Mapping[int, datetime]) -> list[Statement]:
+    return [Statement(GIVE_BACK, {"ids": list(when), "times": list(when.values())})] if when else []
+
+
+def run(statements: Sequence[Statement]) -> None:
+    """Run statements about duties, which are in the public schema, in one round trip."""
+    if statements:
+        run_together("public", statements)
 
 
 def hasten(lane: UUID, *, waiting_until: datetime, at: datetime) -> None:

@@ -20,11 +20,13 @@ from results.duties import Taken
 from results.models import Notification, Order, Payment, Verification
 from tenants.models import Duty
 from tenants.routing import Route
+from tenants.statements import Statement, run_together
 
 FOUND, UNKNOWN = Verification.Answer.FOUND, Verification.Answer.UNKNOWN
 LAST_LOOK: Final = 2  # times unknown: the second refetch is at hand, and if that finds nothing, the last look follows
 FEW_IDS: Final = 5  # payments that one customer may try to make for an order
 LATELY: Final = timedelta(hours=1)
+SETTLED: Final = "UPDATE {schema}.results_notification SET settled_at = %(at)s WHERE id = ANY(%(ids)s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ def gather(route: Route, reasons: Sequence[Reason], *, at: datetime) -> list[Que
                 known = past.asked_at(imp_uid, merchant_uid)
                 question = questions.setdefault(key, Question(imp_uid, merchant_uid, asked_before=known is not None))
                 question.reasons.append(reason)
-    settle(settled, at=at)
+    settle(route, settled, at=at)
     duties.put_off(later)
     if route.livemode:
         mark_last_looks(route.mode, questions.values(), at=at)
@@ -282,9 +284,13 @@ def read_unknown(mode: str, imp_uids: Collection[str]) -> set[str]:
     return {imp_uid for imp_uid in imp_uids if answers & {(imp_uid, FOUND), (imp_uid, UNKNOWN)} == {(imp_uid, UNKNOWN)}}
 
 
-def settle(reasons: Sequence[Reason], *, at: datetime) -> None:
+def settle(route: Route, reasons: Sequence[Reason], *, at: datetime) -> None:
     """Note that nothing more is to be asked on behalf of these."""
+    if reasons:
+        run_together(route.schema, settling(reasons, at=at))
+
+
+def settling(reasons: Sequence[Reason], *, at: datetime) -> list[Statement]:
     ids = [reason.notification.id for reason in reasons if reason.notification]
-    if ids:
-        Notification.objects.filter(id__in=ids).update(settled_at=at)
-    duties.asked(reason.duty for reason in reasons)
+    settled = [Statement(SETTLED, {"ids": ids, "at": at})] if ids else []
+    return [*settled, *duties.asked(reason.duty for reason in reasons)]

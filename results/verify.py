@@ -40,10 +40,12 @@ from results.portone import (
     open_access,
 )
 from results.publish import DOUBT_WAIT, Shown, is_asked_twice_more, publish_all
-from results.questions import Question, Reason, count_answers, gather, read_reasons, settle
+from results.questions import Question, Reason, count_answers, gather, read_reasons, settling
 from results.report import report_refused_keys
+from results.rows import insert
 from tenants.fields import new_id
 from tenants.routing import CUT_OFF, Route, Threads
+from tenants.statements import Statement, run_together
 
 log = structlog.get_logger()
 
@@ -127,11 +129,9 @@ def conclude(route: Route, answers: Sequence[Answered], unasked: Sequence[Questi
             for reason, moment in moments
             if moment is not None
         }
-    with transaction.atomic():
-        keep_answers(route, concluded)
-        settle(settled, at=at)
-        duties.put_off(later)
-        duties.give_back({reason.duty.id: at for question in unasked for reason in question.reasons})
+    given_back = {reason.duty.id: at for question in unasked for reason in question.reasons}
+    what_follows = [*settling(settled, at=at), *duties.putting_off(later), *duties.giving_back(given_back)]
+    keep_answers(route, concluded, what_follows)
     for answered in answers:
         log_answer(route, answered)
 
@@ -348,13 +348,15 @@ def tell_claim(route: Route, reason: Reason, *, asked_order: bool, at: datetime)
     return at + TOO_MANY_CLAIMS if told is Told.LATER else None
 
 
-def keep_answers(route: Route, answers: Sequence[Answered]) -> None:
-    """Keep every question and its answer; the raw one sealed, since it holds personal data."""
-    rows = []
-    for answered in answers:
-        for found in answered.found or (None,):
-            rows.append(_row(route, answered, found))
-    Verification.objects.bulk_create(rows)
+def keep_answers(route: Route, answers: Sequence[Answered], what_follows: Sequence[Statement] = ()) -> None:
+    """Keep every question and its answer, with what follows from them, all or none.
+
+    The raw answer is sealed, since it holds personal data.
+    """
+    rows = [_row(route, answered, found) for answered in answers for found in answered.found or (None,)]
+    kept = [insert(Verification, rows)] if rows else []
+    if statements := [*kept, *what_follows]:
+        run_together(route.schema, statements)
     for row in rows:
         metrics.VERIFICATIONS.labels(row.question, row.answer).inc()
 

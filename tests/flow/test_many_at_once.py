@@ -17,7 +17,7 @@ from tenants.routing import inside
 from tests.factories import Cast
 from tests.flow.test_hot_path import at_the_wire
 
-MOST_ROUND_TRIPS = 11
+MOST_ROUND_TRIPS = 6
 PAID = Snapshot(
     imp_uid="imp_a",
     merchant_uid="order-1",
