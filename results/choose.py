@@ -37,7 +37,7 @@ def choose(
             put_off(questions[1:], at + PROBE_STEP)
             return tuple(questions[:1])
         case Budget():
-            chosen, next_at = allot(credential.id, partial(plan_questions, route, questions), at=at)
+            chosen, next_at = allot(credential, partial(plan_questions, route, questions), at=at)
             put_off(chosen.left, next_at)
             return chosen.asked or next_at
 

@@ -42,19 +42,18 @@ def as_json(rows: Sequence[Mapping[str, Any]]) -> Jsonb:
     return Jsonb(rows, dumps=_dumps)
 
 
-def read(model: type[Row], values: Sequence[Any]) -> Row:
+def read(model: type[Row], values: Sequence[Any], *, but: Sequence[str] = ()) -> Row:
     """Return a row that was selected by `names`."""
-    loaded = [
-        json.loads(value) if is_json and value is not None else value
-        for is_json, value in zip(_json(model), values, strict=True)
-    ]
-    return model.from_db("default", _names(model), loaded)
+    names, json_at = _read_as(model, tuple(but))
+    loaded = list(values)
+    for place in json_at:
+        loaded[place] = json.loads(loaded[place]) if loaded[place] is not None else None
+    return model.from_db("default", names, loaded)
 
 
-@cache
-def names(model: type[models.Model], table: str = "") -> str:
+def names(model: type[models.Model], table: str = "", *, but: Sequence[str] = ()) -> str:
     """Return the columns that `read` wants, of a table that has this name in the statement."""
-    return ", ".join(f"{table}.{name}" if table else name for name in _names(model))
+    return ", ".join(f"{table}.{name}" if table else name for name in _names(model) if name not in but)
 
 
 @cache
@@ -68,8 +67,11 @@ def _names(model: type[models.Model]) -> list[str]:
 
 
 @cache
-def _json(model: type[models.Model]) -> list[bool]:
-    return [isinstance(field, models.JSONField) for field in _columns(model)]
+def _read_as(model: type[models.Model], but: tuple[str, ...]) -> tuple[list[str], list[int]]:
+    """Return the names of what is read, and where among them JSON stands, which comes as text."""
+    read = [field for field in _columns(model) if field.attname not in but]
+    json_at = [place for place, field in enumerate(read) if isinstance(field, models.JSONField)]
+    return [field.attname for field in read], json_at
 
 
 @cache

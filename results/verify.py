@@ -15,7 +15,7 @@ from django.db import transaction
 from config import metrics
 from results import duties, ownership
 from results.ask import Answer, Answered, Round, ask
-from results.budget import is_paused, note_answer, note_busy, note_refusal, note_silence, read_credential
+from results.budget import is_paused, note_answer, note_busy, note_refusal, note_silence
 from results.choose import choose, spare_refetches, tell_waiting
 from results.claims import Told, may_tell_claim, publish_claim, report_claim
 from results.core.claim import Claim
@@ -40,7 +40,7 @@ from results.portone import (
     open_access,
 )
 from results.publish import DOUBT_WAIT, Shown, is_asked_twice_more, publish_all
-from results.questions import Question, Reason, count_answers, gather, read_reasons, settling
+from results.questions import Question, Reason, count_answers, gather, read_standing, settling
 from results.report import report_refused_keys
 from results.rows import insert
 from tenants.fields import new_id
@@ -71,13 +71,13 @@ def prepare(route: Route, taken: Sequence[Taken], *, at: datetime) -> Round | da
 
     Return what is to be asked now, or until when asking rests, or None when nothing is to be asked.
     """
-    reasons = read_reasons(taken)
-    duties.done({duty.id for duty in taken} - {reason.duty.id for reason in reasons})
-    hear_tokens(route, [reason.claim for reason in reasons if reason.claim and reason.is_landing], at=at)
-    questions = spare_refetches(route, gather(route, reasons, at=at), at=at)
+    standing = read_standing(route, taken)
+    duties.done({duty.id for duty in taken} - {reason.duty.id for reason in standing.reasons})
+    hear_tokens(route, [reason.claim for reason in standing.reasons if reason.claim and reason.is_landing], at=at)
+    questions = spare_refetches(route, gather(route, standing, at=at), at=at)
     if not questions:
         return None
-    credential = read_credential(route)
+    credential = standing.credential
     if credential is None:
         log.warning("no_portone_keys", merchant=str(route.merchant_id), mode=route.mode)
         waiting = [reason.duty for question in questions for reason in question.reasons]

@@ -1,18 +1,25 @@
 """What is concluded about many payments at once: as by one, in few round trips, and none in another's way."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from results.ask import Answer, Answered
+import psycopg
+from django.db import connection
+
+from results import duties
+from results.ask import Answer, Answered, Round
 from results.core.snapshot import Snapshot
 from results.core.words import Cause
+from results.duties import Full, Taken
+from results.management.commands.worker import conninfo
 from results.models import Order, Payment, Verification
 from results.portone import Found
 from results.publish import Shown, publish_all
 from results.questions import Question
-from results.verify import conclude
+from results.verify import conclude, prepare
 from tenants.routing import inside
 from tests.factories import Cast
 from tests.flow.test_hot_path import at_the_wire
@@ -54,6 +61,29 @@ def test_fifty_payments_cost_no_more_round_trips_than_one(bakery: Cast, tmp_path
 
     assert counted[1] == counted[2] <= MOST_ROUND_TRIPS
     assert len(bakery.published()) == 60
+
+
+def test_fifty_arrivals_cost_no_more_round_trips_than_one(bakery: Cast, tmp_path: Path) -> None:
+    """What must be known to ask about fifty new payments is read in one round trip, and noted in another."""
+    counted = []
+    for numbers in (range(1), range(1, 2), range(2, 52)):
+        for number in numbers:
+            bakery.is_called_about(f"imp_{number:012}", f"order-{number}")
+        taken = asyncio.run(take_all())
+        with inside(bakery.merchant.schema_name):
+            connection.ensure_connection()
+            with at_the_wire(tmp_path / "trace") as round_trips:
+                step = prepare(bakery.route, taken, at=datetime.now(UTC))
+                counted.append(round_trips())
+        assert isinstance(step, Round)
+        assert len(step.questions) == len(numbers)
+
+    assert counted == [2, 2, 2]
+
+
+async def take_all() -> list[Taken]:
+    async with await psycopg.AsyncConnection.connect(conninfo(), autocommit=True) as queue:
+        return await duties.take(queue, limits={"verify": 99}, full=Full(), at=datetime.now(UTC))
 
 
 def test_a_faulty_payment_keeps_none_of_its_neighbours(bakery: Cast) -> None:
