@@ -54,8 +54,9 @@ class Desk:
 
     def order(self, merchant_uid: str) -> Order:
         """Return an order, a new one if nobody has written it yet."""
-        fresh = Order(mode=self.route.mode, merchant_uid=merchant_uid, created_at=self.at)
-        return self.orders.setdefault(merchant_uid, fresh)
+        if merchant_uid not in self.orders:
+            self.orders[merchant_uid] = Order(mode=self.route.mode, merchant_uid=merchant_uid, created_at=self.at)
+        return self.orders[merchant_uid]
 
     def payment(self, order: Order, imp_uid: str) -> Payment | None:
         """Return a payment, a new one if nobody has written it yet; None for one that is another order's."""
