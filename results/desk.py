@@ -13,6 +13,7 @@ from uuid import UUID
 from results import duties, rows
 from results.core.snapshot import Snapshot
 from results.core.words import PaymentStatus
+from results.expect import OrderKeys
 from results.models import Event, Order, Payment
 from results.ownership import Owners, read_owners, taking
 from results.tell import Listener, listening, publish, read_listeners
@@ -51,6 +52,10 @@ class Desk:
     changed: dict[UUID, Order | Payment] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     asked: dict[UUID, datetime | None] = field(default_factory=dict)
+    keys: OrderKeys = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.keys = OrderKeys(self.route)
 
     def order(self, merchant_uid: str) -> Order:
         """Return an order, a new one if nobody has written it yet."""

@@ -28,7 +28,7 @@ from results.core.schedule import next_question
 from results.core.snapshot import Snapshot
 from results.core.words import Cause, EventType, Flag, OrderStatus, PaymentStatus, Verified
 from results.desk import Desk, lay_out
-from results.expect import expectation_for, expected_of
+from results.expect import OrderKeys, expectation_for, expected_of
 from results.models import Order, Payment
 from results.ownership import Owner, Ownership
 from results.tally import count_unmapped
@@ -191,7 +191,8 @@ def _apply(
         desk.ask(payment, at + DOUBT_WAIT)
         return
     others = desk.others(payment)
-    judgement = classify(snapshot, surroundings(route, order, payment, snapshot, others, owned, named_by_claim), at=at)
+    around = surroundings(route, order, payment, snapshot, others, owned, named_by_claim, keys=desk.keys)
+    judgement = classify(snapshot, around, at=at)
     payment.snapshot, payment.observed_at = snapshot.as_json(), snapshot.asked_at
     if not has_shrunk(payment, snapshot):
         payment.most_cancelled, payment.doubts = str(snapshot.cancel_amount), 0
@@ -204,7 +205,7 @@ def _apply(
             payment.fingerprint = judgement.fingerprint
             if judgement.failure and (payment.told_status != PaymentStatus.FAILED or told_as == Verified.CLAIMED):
                 count_unmapped(snapshot.pg, judgement.failure, at=at)
-            desk.events.append(freeze_news(route, order, payment, news, at=at))
+            desk.events.append(freeze_news(route, order, payment, news, at=at, keys=desk.keys))
             _look_after(desk, judgement, others)
     desk.save(order, payment)
     desk.ask(payment, next_question_at(snapshot, judgement, at=at))
@@ -261,8 +262,9 @@ def surroundings(
     others: list[Payment],
     owned: Ownership,
     named_by_claim: bool,
+    keys: OrderKeys | None = None,
 ) -> Surroundings:
-    expectation = expectation_for(route, order, snapshot, seen_at=payment.first_seen_at)
+    expectation = expectation_for(route, order, snapshot, seen_at=payment.first_seen_at, keys=keys)
     return Surroundings(
         livemode=route.livemode,
         strict=route.strict or owned.is_open,

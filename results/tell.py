@@ -14,7 +14,7 @@ from results import duties
 from results.core.ids import encode
 from results.core.result import Notice, OrderView, PaymentView, Previous, Result, freeze
 from results.core.words import Cause, EventType, Flag, OrderStatus, PaymentStatus, Verified, hears
-from results.expect import expectation_for
+from results.expect import OrderKeys, expectation_for
 from results.models import Delivery, Endpoint, Event, Order, Payment
 from results.rows import insert
 from tenants.fields import new_id
@@ -50,17 +50,19 @@ def tell(route: Route, order: Order, payment: Payment, news: News, *, at: dateti
     owe_deliveries(route, event, at=at)
 
 
-def freeze_news(route: Route, order: Order, payment: Payment, news: News, *, at: datetime) -> Event:
+def freeze_news(
+    route: Route, order: Order, payment: Payment, news: News, *, at: datetime, keys: OrderKeys | None = None
+) -> Event:
     """Return the frozen event, and note on the rows what has been said; the caller saves all of them."""
-    event = _freeze(route, order, payment, news, at=at)
+    event = _freeze(route, order, payment, news, at=at, keys=keys)
     payment.version, payment.told_status = news.view.version, news.view.status
     payment.told_type, payment.told_event = news.type, event.id
     payment.told_cancelled = news.view.amounts.cancelled if news.view.amounts else 0
     return event
 
 
-def _freeze(route: Route, order: Order, payment: Payment, news: News, *, at: datetime) -> Event:
-    id_ = new_id()
+def _freeze(route: Route, order: Order, payment: Payment, news: News, *, at: datetime, keys: OrderKeys | None) -> Event:
+    id_, seen_at = new_id(), news.view.first_seen_at
     order.sequence += 1
     previous = None
     if payment.told_status:
@@ -82,7 +84,7 @@ def _freeze(route: Route, order: Order, payment: Payment, news: News, *, at: dat
             id=order.merchant_uid,
             status=OrderStatus(order.status),
             flags=tuple(Flag(flag) for flag in order.flags),
-            expected=expectation_for(route, order, news.view.snapshot, seen_at=news.view.first_seen_at).expected,
+            expected=expectation_for(route, order, news.view.snapshot, seen_at=seen_at, keys=keys).expected,
             metadata=order.metadata,
         ),
         payment=news.view,
@@ -138,7 +140,7 @@ def listening(route: Route) -> list[Statement]:
     Of those that are paused, disabled or only probed it is made sure, until its end, that none comes back without
     seeing what is published to it now.
     """
-    return [Statement(HOLD_SILENT, {"mode": route.mode}), Statement(LISTENERS, {"mode": route.mode})]
+    return [Statement(text, {"mode": route.mode}, prepared=True) for text in (HOLD_SILENT, LISTENERS)]
 
 
 def read_listeners(found: Sequence[Sequence[tuple[Any, ...]]]) -> list[Listener]:
