@@ -18,7 +18,7 @@ from results.core.verdict import Delivered, EndpointGone, RetryAt, asked_delay
 from results.deliver import Tried
 from results.health import Outcome
 from tenants.routing import CUT_OFF, Route
-from tenants.statements import run_hot, run_many
+from tenants.statements import Statement, run_for_each, run_hot
 
 log = structlog.get_logger()
 
@@ -80,7 +80,7 @@ def record_healthy(batches: Sequence[tuple[Route, Sequence[Tried]]], *, at: date
     runs = [(route.schema, _values(tried, at=at)) for route, tried in batches]
     if len(runs) > 1:
         try:
-            run_many(RECORDED, runs, prepared=True)
+            run_for_each([(schema, Statement(RECORDED, values, prepared=True)) for schema, values in runs])
         except CUT_OFF:
             raise
         except Error as error:

@@ -12,15 +12,30 @@ from uuid import UUID
 
 from django.db import transaction
 
-from results import duties
+from results import duties, rows
 from results.core.budget import PROBE_AGAIN, SLOW_FOR, UNVOUCHED_COST, Budget, Plan, calls_a_second
 from results.core.schedule import pause_after_refusal, pause_after_silence
 from tenants.models import Credential
 from tenants.routing import Route
+from tenants.statements import Statement, run_hot
 
 Q = TypeVar("Q")
 
 MOST_PAUSES: Final = 100
+# Not the ORM: each round runs these, and building one takes longer than running it.
+CREDENTIAL: Final = f"""
+SELECT {rows.names(Credential)} FROM public.tenants_credential WHERE merchant_id = %(merchant)s AND mode = %(mode)s
+"""  # noqa: S608  our own names
+SPENT: Final = """
+UPDATE public.tenants_credential SET spent_until = %(until)s WHERE id = %(id)s
+    AND spent_until IS NOT DISTINCT FROM %(spent)s::timestamptz
+    AND slowed_until IS NOT DISTINCT FROM %(slowed)s::timestamptz
+"""
+PAUSED: Final = """
+SELECT id, paused_until FROM public.tenants_credential
+WHERE merchant_id = %(merchant)s AND mode = %(mode)s AND paused_until IS NOT NULL
+    AND (refused_at IS NULL OR refused_at <= %(asked_at)s)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +53,9 @@ class Probe:
     until: datetime
 
 
-def read_credential(route: Route) -> Credential | None:
-    return Credential.objects.filter(merchant=route.merchant_id, mode=route.mode).first()
+def credential_of(route: Route) -> Statement:
+    """Return the statement that reads a mode's keys and how asking with them goes, for `rows.read`."""
+    return Statement(CREDENTIAL, {"merchant": route.merchant_id, "mode": route.mode}, prepared=True)
 
 
 def may_ask(credential: Credential, *, at: datetime) -> Pause | Probe | Budget:
@@ -55,18 +71,24 @@ def may_ask(credential: Credential, *, at: datetime) -> Pause | Probe | Budget:
     return Probe(until)
 
 
-def allot(credential: UUID, make_plan: Callable[[float], Plan[Q]], *, at: datetime) -> tuple[Plan[Q], datetime]:
+def allot(credential: Credential, make_plan: Callable[[float], Plan[Q]], *, at: datetime) -> tuple[Plan[Q], datetime]:
     """Let `make_plan` choose among what it may spend, and note the cost; return also when more may be asked.
 
-    Both under the row's lock: two workers that looked first and spent later would spend the same calls twice.
+    Noted only if nobody else has spent since the row was read; else it is read and planned anew: two workers that
+    looked first and spent later would spend the same calls twice.
     """
-    with transaction.atomic():
-        row = Credential.objects.select_for_update().get(id=credential)
+    row = credential
+    while True:
         budget = _budget(row, at=at)
         chosen = make_plan(budget.allows(at=at))
-        if chosen.cost:
-            _write(row, spent_until=budget.after(chosen.cost, at=at))
-    return chosen, budget.allows_again_at(chosen.cost + UNVOUCHED_COST, at=at)
+        if not chosen.cost or _spend(row, budget.after(chosen.cost, at=at)):
+            return chosen, budget.allows_again_at(chosen.cost + UNVOUCHED_COST, at=at)
+        row = Credential.objects.get(id=row.id)
+
+
+def _spend(row: Credential, until: datetime) -> bool:
+    before = {"spent": row.spent_until, "slowed": row.slowed_until}
+    return run_hot(SPENT, "public", before | {"id": row.id, "until": until}, prepared=True).rowcount == 1
 
 
 def spend(credential: UUID, calls: int, *, at: datetime) -> None:
@@ -99,8 +121,8 @@ def note_refusal(route: Route, *, asked_at: datetime, at: datetime) -> Refusal:
 
 def is_paused(route: Route) -> bool:
     """Say whether asking pauses, or is being probed."""
-    rows = Credential.objects.filter(merchant=route.merchant_id, mode=route.mode)
-    return rows.exclude(paused_until=None).exists()
+    mine = Credential.objects.filter(merchant=route.merchant_id, mode=route.mode)
+    return mine.exclude(paused_until=None).exists()
 
 
 def note_silence(route: Route, *, at: datetime) -> datetime:
@@ -118,19 +140,19 @@ def note_answer(route: Route, *, asked_at: datetime, at: datetime) -> None:
 
     One sent before PortOne refused the keys says nothing of them. Costs one statement that usually finds no pause.
     """
-    paused = Credential.objects.filter(merchant=route.merchant_id, mode=route.mode).exclude(paused_until=None)
-    row = paused.exclude(refused_at__gt=asked_at).first()
-    if row is None:
+    values = {"merchant": route.merchant_id, "mode": route.mode, "asked_at": asked_at}
+    paused = run_hot(PAUSED, "public", values, prepared=True).fetchone()
+    if paused is None:
         return
-    _write(row, refused_at=None, paused_until=None, pauses=0)
-    if row.paused_until:
-        duties.hasten(route.lane, waiting_until=row.paused_until, at=at)
+    id_, until = paused
+    Credential.objects.filter(id=id_).update(refused_at=None, paused_until=None, pauses=0)
+    duties.hasten(route.lane, waiting_until=until, at=at)
 
 
 def note_busy(route: Route, *, at: datetime) -> None:
     """Ask less for a while: PortOne said that it is asked too much."""
-    rows = Credential.objects.filter(merchant=route.merchant_id, mode=route.mode)
-    rows.update(slowed_until=at + SLOW_FOR)
+    mine = Credential.objects.filter(merchant=route.merchant_id, mode=route.mode)
+    mine.update(slowed_until=at + SLOW_FOR)
 
 
 def _budget(row: Credential, *, at: datetime) -> Budget:

@@ -37,7 +37,7 @@ def choose(
             put_off(questions[1:], at + PROBE_STEP)
             return tuple(questions[:1])
         case Budget():
-            chosen, next_at = allot(credential.id, partial(plan_questions, route, questions), at=at)
+            chosen, next_at = allot(credential, partial(plan_questions, route, questions), at=at)
             put_off(chosen.left, next_at)
             return chosen.asked or next_at
 
@@ -69,7 +69,7 @@ def spare_refetches(route: Route, questions: list[Question], *, at: datetime) ->
     if not spared:
         return questions
     waits = [(reason, after_unknown(reason.duty.tries)) for one in spared for reason in one.reasons]
-    settle([reason for reason, wait in waits if wait is None], at=at)
+    settle(route, [reason for reason, wait in waits if wait is None], at=at)
     duties.put_off({reason.duty.id: at + wait for reason, wait in waits if wait is not None})
     duties.owe_sweep(merchant=route.merchant_id, mode=route.mode, lane=route.lane, due_at=at + EARLY_SWEEP)
     return [one for one in questions if one not in spared]

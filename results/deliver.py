@@ -38,7 +38,7 @@ from tenants.encryption import Vault
 from tenants.fields import new_id
 from tenants.models import Duty
 from tenants.routing import CUT_OFF, Route, inside
-from tenants.statements import run_hot, run_many
+from tenants.statements import Statement, run_for_each, run_hot
 
 log = structlog.get_logger()
 
@@ -211,7 +211,7 @@ def _read(wanted: Sequence[Wanted], values: Sequence[Mapping[str, Any]]) -> Sequ
     runs = [(one.route.schema, each) for one, each in zip(wanted, values, strict=True)]
     if len(runs) > 1:
         try:
-            return run_many(LEFT_TO_SEND, runs, prepared=True)
+            return run_for_each([(schema, Statement(LEFT_TO_SEND, each, prepared=True)) for schema, each in runs])
         except Error as error:
             log.warning("deliveries_read_one_by_one", error=type(error).__name__)
     return [_read_one(*run) for run in runs]

@@ -16,6 +16,8 @@ from django.db import connection
 from psycopg.rows import class_row
 
 from tenants.models import Duty
+from tenants.routing import Route
+from tenants.statements import Statement, run_together
 
 LEASE: Final = timedelta(seconds=20)  # longer than any total deadline
 
@@ -60,6 +62,39 @@ OWE_ONCE: Final = """
 INSERT INTO public.tenants_duty (kind, merchant, mode, lane, reference, due_at, tries)
 VALUES ('{kind}', %s, %s, %s, %s, %s, 0)
 ON CONFLICT (reference) WHERE kind = '{kind}' DO UPDATE SET due_at = LEAST(tenants_duty.due_at, EXCLUDED.due_at)
+"""
+
+# In one order, as `HOLD_QUESTIONS` does, so that whoever concludes and whoever publishes never wait in a ring.
+HELD: Final = """
+WITH held AS (
+    SELECT duty.id, until.due_at FROM public.tenants_duty AS duty
+    JOIN unnest(%(ids)s::bigint[], %(times)s::timestamptz[]) AS until (id, due_at) ON duty.id = until.id
+    {unless} ORDER BY duty.reference, duty.id FOR UPDATE OF duty)
+"""
+DELETE_HELD: Final = "DELETE FROM public.tenants_duty AS duty USING held WHERE duty.id = held.id"
+UPDATE_HELD: Final = "UPDATE public.tenants_duty AS duty SET {change} FROM held WHERE duty.id = held.id"
+ASKED: Final = HELD.format(unless="WHERE duty.kind <> 'ask' OR duty.due_at >= until.due_at") + DELETE_HELD
+PUT_OFF: Final = HELD.format(unless="") + UPDATE_HELD.format(change="due_at = held.due_at")
+GIVE_BACK: Final = HELD.format(unless="") + UPDATE_HELD.format(
+    change="due_at = held.due_at, tries = GREATEST(duty.tries - 1, 0)"
+)
+
+# Not the ORM, so that they can go with all that is published at once.
+OWE_DELIVERIES: Final = """
+INSERT INTO public.tenants_duty (kind, merchant, mode, lane, reference, due_at, tries)
+SELECT 'deliver', %(merchant)s, %(mode)s, owed.lane, owed.reference, %(due_at)s, 0
+FROM unnest(%(lanes)s::uuid[], %(deliveries)s::uuid[]) AS owed (lane, reference)
+"""
+HOLD_QUESTIONS: Final = """
+SELECT id FROM public.tenants_duty WHERE kind = 'ask' AND reference = ANY(%(payments)s)
+ORDER BY reference FOR UPDATE
+"""
+DROP_QUESTIONS: Final = "DELETE FROM public.tenants_duty WHERE kind = 'ask' AND reference = ANY(%(payments)s)"
+OWE_QUESTIONS: Final = """
+INSERT INTO public.tenants_duty (kind, merchant, mode, lane, reference, due_at, tries)
+SELECT 'ask', %(merchant)s, %(mode)s, %(lane)s, owed.reference, owed.due_at, 0
+FROM unnest(%(payments)s::uuid[], %(times)s::timestamptz[]) AS owed (reference, due_at)
+ON CONFLICT (reference) WHERE kind = 'ask' DO UPDATE SET due_at = LEAST(tenants_duty.due_at, EXCLUDED.due_at)
 """
 
 # Asked for each minute, so the ones that are owed already are left out first: a conflict would use up an id each.
@@ -150,15 +185,10 @@ def wake(lane: UUID, *, at: datetime) -> None:
     Duty.objects.filter(lane=lane, due_at__gt=at).update(due_at=at)
 
 
-def asked(taken: Iterable[Taken]) -> None:
-    """Remove duties to ask that are fulfilled; one that was owed anew meanwhile, for something later, stays."""
+def asked(taken: Iterable[Taken]) -> list[Statement]:
+    """Return what removes duties to ask that are fulfilled; one owed anew meanwhile, for something later, stays."""
     leases = {duty.id: duty.leased_until for duty in taken}
-    if leases:
-        _run(
-            "DELETE FROM public.tenants_duty AS duty USING unnest(%s::bigint[], %s::timestamptz[]) AS lease(id, ends)"
-            " WHERE duty.id = lease.id AND (duty.kind <> 'ask' OR duty.due_at >= lease.ends)",
-            [list(leases), list(leases.values())],
-        )
+    return [Statement(ASKED, {"ids": list(leases), "times": list(leases.values())})] if leases else []
 
 
 def done(ids: Iterable[int]) -> None:
@@ -169,22 +199,26 @@ def done(ids: Iterable[int]) -> None:
 
 def put_off(when: Mapping[int, datetime]) -> None:
     """Make duties due later."""
-    if when:
-        _run(
-            "UPDATE public.tenants_duty AS duty SET due_at = later.due_at"
-            " FROM unnest(%s::bigint[], %s::timestamptz[]) AS later(id, due_at) WHERE duty.id = later.id",
-            [list(when), list(when.values())],
-        )
+    run(putting_off(when))
+
+
+def putting_off(when: Mapping[int, datetime]) -> list[Statement]:
+    return [Statement(PUT_OFF, {"ids": list(when), "times": list(when.values())})] if when else []
 
 
 def give_back(when: Mapping[int, datetime]) -> None:
     """Make duties due later of which nothing was tried: having been taken for nothing is not held against them."""
-    if when:
-        _run(
-            "UPDATE public.tenants_duty AS duty SET due_at = later.due_at, tries = GREATEST(duty.tries - 1, 0)"
-            " FROM unnest(%s::bigint[], %s::timestamptz[]) AS later(id, due_at) WHERE duty.id = later.id",
-            [list(when), list(when.values())],
-        )
+    run(giving_back(when))
+
+
+def giving_back(when: Mapping[int, datetime]) -> list[Statement]:
+    return [Statement(GIVE_BACK, {"ids": list(when), "times": list(when.values())})] if when else []
+
+
+def run(statements: Sequence[Statement]) -> None:
+    """Run statements about duties, which are in the public schema, in one round trip."""
+    if statements:
+        run_together("public", statements)
 
 
 def hasten(lane: UUID, *, waiting_until: datetime, at: datetime) -> None:
@@ -193,6 +227,21 @@ def hasten(lane: UUID, *, waiting_until: datetime, at: datetime) -> None:
         "UPDATE public.tenants_duty SET due_at = %s WHERE kind = ANY(%s) AND due_at = %s AND lane = %s",
         [at, list(KINDS), waiting_until, lane],
     )
+
+
+def questions(route: Route, when: Mapping[UUID, datetime | None]) -> list[Statement]:
+    """Return the statements that see to it when payments are asked about: at the earlier time if one already is.
+
+    None means no more. By payment, so that two who owe the same ones never wait for each other in a ring.
+    """
+    owed = {payment: due_at for payment, due_at in sorted(when.items()) if due_at is not None}
+    dropped = [payment for payment in when if payment not in owed]
+    values = {"merchant": route.merchant_id, "mode": route.mode, "lane": route.lane}
+    return [
+        Statement(HOLD_QUESTIONS, {"payments": list(when)}),
+        *([Statement(DROP_QUESTIONS, {"payments": dropped})] if dropped else []),
+        *([Statement(OWE_QUESTIONS, values | {"payments": list(owed), "times": list(owed.values())})] if owed else []),
+    ]
 
 
 def owe_question(*, merchant: UUID, mode: str, lane: UUID, payment: UUID, due_at: datetime) -> None:
@@ -234,6 +283,13 @@ def owe_deliveries(*, merchant: UUID, mode: str, deliveries: Sequence[tuple[UUID
     )
 
 
+def deliveries(route: Route, owed: Sequence[tuple[UUID, UUID]], *, due_at: datetime) -> Statement:
+    """Return the statement that owes each (endpoint, delivery) its first attempt."""
+    values = {"merchant": route.merchant_id, "mode": route.mode, "due_at": due_at}
+    lanes = {"lanes": [lane for lane, _ in owed], "deliveries": [delivery for _, delivery in owed]}
+    return Statement(OWE_DELIVERIES, values | lanes, prepared=True)
+
+
 def hold(deliveries: Sequence[UUID]) -> None:
     """Lock what is owed of these deliveries until the transaction ends; no worker takes it meanwhile."""
     _run(
@@ -254,11 +310,6 @@ def owe_again(*, merchant: UUID, mode: str, deliveries: Sequence[tuple[UUID, UUI
         "lease_ends": due_at + LEASE,
     }
     _run(OWE_AGAIN, values)
-
-
-def no_question(payment: UUID) -> None:
-    """Ask about a payment no more."""
-    _run("DELETE FROM public.tenants_duty WHERE reference = %s AND kind = 'ask'", [payment])
 
 
 def _run(statement: str, values: Sequence[Any] | Mapping[str, Any]) -> None:

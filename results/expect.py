@@ -3,11 +3,11 @@
 The keys are loaded only when there is a token to read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
-from django.db.models import Q
 
 from results.core.classify import Expected
 from results.core.expectation import Expectation, Source, Statement, choose
@@ -23,17 +23,20 @@ from tenants.routing import Route
 log = structlog.get_logger()
 
 
-def expectation_for(route: Route, order: Order, snapshot: Snapshot | None, *, seen_at: datetime) -> Expectation:
+def expectation_for(
+    route: Route, order: Order, snapshot: Snapshot | None, *, seen_at: datetime, keys: "OrderKeys | None" = None
+) -> Expectation:
     """Return what a payment of the order is expected to cost; without a snapshot, one that began when it was seen.
 
-    Raises SealingKeyMissing when the payment carries a token and the merchant's keys cannot be opened.
+    Whoever asks about many payments at once hands in the `keys` for all of them. Raises SealingKeyMissing when the
+    payment carries a token and the merchant's keys cannot be opened.
     """
     own, started_at = None, seen_at
     if snapshot:
         started_at = snapshot.started_at or snapshot.paid_at or seen_at
         if snapshot.order_token:
             # What the payment began with stays said: a key that is retired later must not take back what was told.
-            own = read_signed(route, snapshot.order_token, order_keys(route, at=started_at))
+            own = read_signed(route, snapshot.order_token, (keys or OrderKeys(route)).at(started_at))
     return choose(
         expected_of(order),
         own=own,
@@ -70,12 +73,27 @@ def statement_of(order: Order, source: Source) -> Statement | None:
     return Statement.from_json(order.statements.get(source))
 
 
-def order_keys(route: Route, *, at: datetime) -> Sequence[OrderKey]:
-    """Return the keys with which this merchant signed order tokens in this mode then; raise SealingKeyMissing."""
+@dataclass(slots=True)
+class OrderKeys:
+    """The keys with which a merchant signs order tokens in one mode: read when a token is, and then only once.
+
+    For no longer than one transaction. Raises SealingKeyMissing.
+    """
+
+    route: Route
+    opened: list[tuple[OrderKey, datetime | None]] | None = None
+
+    def at(self, moment: datetime) -> Sequence[OrderKey]:
+        """Return the keys that were in use then."""
+        if self.opened is None:
+            self.opened = list(_open_keys(self.route))
+        return [key for key, retired_at in self.opened if retired_at is None or retired_at > moment]
+
+
+def _open_keys(route: Route) -> Iterator[tuple[OrderKey, datetime | None]]:
     vault = route.open_vault()
-    rows = MerchantKey.objects.filter(merchant=route.merchant_id, mode=route.mode, purpose=MerchantKey.Purpose.ORDER)
-    keys = []
-    for row in rows.filter(Q(retired_at=None) | Q(retired_at__gt=at)):
+    purpose = MerchantKey.Purpose.ORDER
+    for row in MerchantKey.objects.filter(merchant=route.merchant_id, mode=route.mode, purpose=purpose):
         try:
             key = vault.open(bytes(row.sealed), table="tenants_merchantkey", field="sealed", row=row.id).decode()
         except SealBroken as error:  # one broken key must not close the others
@@ -83,8 +101,7 @@ def order_keys(route: Route, *, at: datetime) -> Sequence[OrderKey]:
                 "order_key_broken", merchant=str(route.merchant_id), mode=route.mode, kid=row.kid, error=str(error)
             )
             continue
-        keys.append(OrderKey(row.kid, key))
-    return keys
+        yield OrderKey(row.kid, key), row.retired_at
 
 
 def read_signed(route: Route, text: str, keys: Sequence[OrderKey]) -> OrderToken | None:

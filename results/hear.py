@@ -16,7 +16,7 @@ from results.core.claim import Claim, is_askable
 from results.core.classify import MONEY_STATES, read_status
 from results.core.expectation import Source, Statement, replaces
 from results.core.snapshot import Snapshot
-from results.expect import expectation_for, order_keys, read_signed, statement_of
+from results.expect import OrderKeys, expectation_for, read_signed, statement_of
 from results.models import Order
 from results.ownership import neighbours_among
 from results.portone import Access, KeepToken, PortOne, PortOneError
@@ -36,7 +36,7 @@ def hear_tokens(route: Route, landings: Iterable[Claim], *, at: datetime) -> Non
     carried = dict.fromkeys((claim.order_token, claim.merchant_uid) for claim in landings if claim.order_token)
     if not carried:
         return
-    keys = order_keys(route, at=at)
+    keys = OrderKeys(route).at(at)
     tokens = {text: read_signed(route, text, keys) for text in dict.fromkeys(text for text, _ in carried)}
     said: dict[str, Statement] = {}
     for text, named in carried:
@@ -105,16 +105,17 @@ def orders_to_read(route: Route, snapshots: Sequence[Snapshot], *, at: datetime)
     uids = {one.merchant_uid for one in holding if is_askable(one.merchant_uid)}
     orders = {order.merchant_uid: order for order in Order.objects.filter(mode=route.mode, merchant_uid__in=uids)}
     wanted: dict[str, None] = {}
+    signed = OrderKeys(route)
     for one in holding:
         order = orders.get(one.merchant_uid) or Order(mode=route.mode, merchant_uid=one.merchant_uid)
-        if one.merchant_uid in uids and _lacks_a_price(route, order, one, at=at):
+        if one.merchant_uid in uids and _lacks_a_price(order, one, signed, at=at):
             wanted[one.merchant_uid] = None
     return list(wanted)
 
 
-def _lacks_a_price(route: Route, order: Order, snapshot: Snapshot, *, at: datetime) -> bool:
+def _lacks_a_price(order: Order, snapshot: Snapshot, keys: OrderKeys, *, at: datetime) -> bool:
     """Say whether only prepare could tell what it costs, and was not asked since the payment began."""
-    expected = expectation_for(route, order, snapshot, seen_at=at).expected
+    expected = expectation_for(keys.route, order, snapshot, seen_at=at, keys=keys).expected
     if expected and expected.source != Source.PREPARE:
         return False
     read_at = order.statements.get(Source.PREPARE, {}).get("stated_at")

@@ -8,17 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection
 
 from results.core.snapshot import Snapshot
-from results.models import Order, Payment
+from results.models import Payment
 from tenants.routing import Route
+from tenants.statements import Statement, run_together
 
-# What the account is, whether another merchant holds it too, and the payment taken if it may be: one round trip.
-TAKE: Final = """
+OWN: Final = """
 WITH own AS (
     SELECT mine.account, EXISTS (
         SELECT 1 FROM public.tenants_credential AS other
@@ -26,17 +26,26 @@ WITH own AS (
     ) AS shared
     FROM public.tenants_credential AS mine
     WHERE mine.merchant_id = %(merchant)s AND mine.mode = %(mode)s AND mine.account IS NOT NULL
-), taken AS (
-    INSERT INTO public.tenants_takenpayment (account, imp_uid, merchant, mode, taken_at)
-    SELECT account, %(imp_uid)s, %(merchant)s, %(mode)s, %(at)s FROM own
-    WHERE %(fits)s AND (%(registered)s OR NOT shared)
-    ON CONFLICT (account, imp_uid) DO NOTHING
-    RETURNING merchant, mode
-)
-SELECT own.shared, coalesce(taken.merchant, earlier.merchant), coalesce(taken.mode, earlier.mode)
-FROM own LEFT JOIN taken ON true
-LEFT JOIN public.tenants_takenpayment AS earlier ON earlier.account = own.account AND earlier.imp_uid = %(imp_uid)s
-"""
+)"""
+# Not the ORM, which has no INSERT ... SELECT: whether each payment may be taken is decided where its rows are locked.
+TAKE: Final = f"""{OWN}
+INSERT INTO public.tenants_takenpayment (account, imp_uid, merchant, mode, taken_at)
+SELECT own.account, wanted.imp_uid, %(merchant)s, %(mode)s, %(at)s
+FROM own, unnest(%(imp_uids)s::text[], %(orders)s::text[], %(asked)s::timestamptz[])
+    AS wanted (imp_uid, merchant_uid, asked_at)
+LEFT JOIN {{schema}}.results_order AS paid ON paid.mode = %(mode)s AND paid.merchant_uid = wanted.merchant_uid
+LEFT JOIN {{schema}}.results_payment AS known ON known.mode = %(mode)s AND known.imp_uid = wanted.imp_uid
+WHERE (paid.registered_at IS NOT NULL OR NOT own.shared)
+    AND (known.id IS NULL OR known.taken_at IS NULL AND known.order_id = paid.id
+        AND (wanted.asked_at IS NULL OR known.observed_at IS NULL OR known.observed_at < wanted.asked_at))
+ORDER BY wanted.imp_uid
+ON CONFLICT (account, imp_uid) DO NOTHING
+"""  # noqa: S608  our own constant
+# A statement of its own: whoever was faster committed while TAKE waited, which that one's view could not show.
+OWNERS: Final = f"""{OWN}
+SELECT own.shared, taken.imp_uid, taken.merchant, taken.mode FROM own
+LEFT JOIN public.tenants_takenpayment AS taken ON taken.account = own.account AND taken.imp_uid = ANY(%(imp_uids)s)
+"""  # noqa: S608  our own constant
 
 
 class Owner(Enum):
@@ -60,48 +69,58 @@ class Ownership:
         return self.shared and self.owner is Owner.NOBODY
 
 
-def take(route: Route, order: Order, payment: Payment, snapshot: Snapshot, *, at: datetime) -> Ownership:
-    """Take a payment for this merchant and mode if that may be, and say whose it is.
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """Who has taken which payments of an account, and whether several merchants hold its keys."""
 
-    Runs in the transaction that publishes, after the locks of order and payment; notes `taken_at` on the payment,
-    which the caller saves. Waits for a neighbour who is taking the same payment just now, so whoever takes several
-    in one transaction takes them by `imp_uid`.
+    route: Route
+    shared: bool
+    owners: dict[str, tuple[UUID, str]]
+
+    def of(self, payment: Payment, *, at: datetime) -> Ownership:
+        """Say whose a payment is; of one that is ours now note that it is, which the caller saves."""
+        if payment.taken_at is not None:
+            return Ownership(Owner.US)
+        match self.owners.get(payment.imp_uid or ""):
+            case None:
+                return Ownership(Owner.NOBODY, self.shared)
+            case (merchant, mode) if (merchant, mode) == (self.route.merchant_id, self.route.mode):
+                payment.taken_at = at
+                return Ownership(Owner.US, self.shared)
+            case (merchant, _):
+                # This merchant's other mode is no stranger: that the payment is of the other mode is for the judge.
+                is_ours = merchant == self.route.merchant_id
+                return Ownership(Owner.NOBODY if is_ours else Owner.NEIGHBOUR, self.shared)
+
+
+def taking(route: Route, snapshots: Sequence[Snapshot], *, again: bool = False, at: datetime) -> list[Statement]:
+    """Return the statements that take payments for this merchant and mode if that may be, and say whose they are.
+
+    They run in the transaction that publishes, after the locks of orders and payments. They take by `imp_uid` and
+    wait for a neighbour who is taking the same payment just now: two never wait for each other in a ring. `again`
+    takes upon answers that were applied before; those that came too late to be applied take nothing.
     """
-    if payment.taken_at is not None:
-        return Ownership(Owner.US)
-    registered, fits = order.registered_at is not None, snapshot.sandbox != route.livemode
-    values = {
-        "merchant": route.merchant_id,
-        "mode": route.mode,
-        "imp_uid": snapshot.imp_uid,
-        "fits": fits,
-        "registered": registered,
+    fitting = [one for one in snapshots if one.sandbox != route.livemode]
+    account = {"merchant": route.merchant_id, "mode": route.mode}
+    wanted = {
+        "imp_uids": [one.imp_uid for one in fitting],
+        "orders": [one.merchant_uid for one in fitting],
+        "asked": [None if again else one.asked_at for one in fitting],
         "at": at,
     }
-    found = _run(values)
-    if found and found.owner is None and fits and (registered or not found.shared):
-        # Whoever was faster committed while we waited, which this statement's own view could not show yet.
-        found = _run(values)
-    if found is None or found.owner is None:
-        return Ownership(Owner.NOBODY, shared=found is not None and found.shared)
-    if found.owner == (route.merchant_id, route.mode):
-        payment.taken_at = at
-        return Ownership(Owner.US, found.shared)
-    # This merchant's other mode is no stranger: that the payment is of the other mode is for the judge to say.
-    return Ownership(Owner.NOBODY if found.owner[0] == route.merchant_id else Owner.NEIGHBOUR, found.shared)
+    take = [Statement(TAKE, account | wanted)] if fitting else []
+    return [*take, Statement(OWNERS, account | {"imp_uids": [one.imp_uid for one in snapshots]})]
 
 
-class _Found(NamedTuple):
-    shared: bool
-    owner: tuple[UUID, str] | None
+def read_owners(route: Route, rows: Sequence[tuple[Any, ...]]) -> Owners:
+    """Read what the last of those statements found: nothing when this mode's keys do not say which account it is."""
+    owners = {imp_uid: (merchant, mode) for _, imp_uid, merchant, mode in rows if imp_uid}
+    return Owners(route, any(shared for shared, *_ in rows), owners)
 
 
-def _run(values: dict[str, Any]) -> _Found | None:
-    """Return what is known of the account; None when this mode's keys do not say which it is."""
-    with connection.cursor() as cursor:
-        cursor.execute(TAKE, values)
-        row = cursor.fetchone()
-    return row and _Found(row[0], (row[1], row[2]) if row[1] else None)
+def take(route: Route, snapshots: Sequence[Snapshot], *, at: datetime) -> Owners:
+    """Take payments upon answers that were applied before, if that may be, and say whose they are."""
+    return read_owners(route, run_together(route.schema, taking(route, snapshots, again=True, at=at))[-1])
 
 
 def neighbours_among(route: Route, imp_uids: Sequence[str]) -> set[str]:

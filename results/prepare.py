@@ -109,7 +109,7 @@ def load(route: Route, taken: Sequence[Taken], *, at: datetime) -> tuple[Access,
     if credential.paused_until:  # questions and sweeps find out when PortOne takes these keys again
         duties.give_back({duty.id: max(credential.paused_until, at + after_silence(1)) for duty in due})
         return None
-    chosen, next_at = allot(credential.id, partial(plan_announcements, due), at=at)
+    chosen, next_at = allot(credential, partial(plan_announcements, due), at=at)
     duties.give_back({duty.id: next_at for duty in chosen.left})
     announcements = []
     for duty in chosen.asked:

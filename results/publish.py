@@ -5,15 +5,16 @@ lock would otherwise still see its old snapshot. Snapshots are ordered by when o
 version of its own; an older one changes nothing, and the same news is told once.
 """
 
-from collections.abc import Iterable
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 import structlog
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
+from psycopg.errors import UniqueViolation
 
 from results import duties, ownership
 from results.core.classify import Judgement, Surroundings, classify, is_sale, roll_up
@@ -26,11 +27,12 @@ from results.core.result import (
 from results.core.schedule import next_question
 from results.core.snapshot import Snapshot
 from results.core.words import Cause, EventType, Flag, OrderStatus, PaymentStatus, Verified
-from results.expect import expectation_for, expected_of
+from results.desk import Desk, lay_out
+from results.expect import OrderKeys, expectation_for, expected_of
 from results.models import Order, Payment
 from results.ownership import Owner, Ownership
 from results.tally import count_unmapped
-from results.tell import News, tell
+from results.tell import News, freeze_news
 from tenants.routing import Route
 
 log = structlog.get_logger()
@@ -45,32 +47,68 @@ class PriceIsSettled(Exception):
     """An order that was paid cannot get another amount."""
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One answer of PortOne about one payment, with why it was asked and whether a claim named its order."""
+
+    snapshot: Snapshot
+    cause: Cause
+    named_by_claim: bool
+
+
 def publish_snapshot(
     route: Route, snapshot: Snapshot, *, cause: Cause, named_by_claim: bool, at: datetime
 ) -> Payment | None:
-    """Apply one answer of PortOne; tell what is new in it.
+    """Apply one answer of PortOne; tell what is new in it. As `publish_all` does for one."""
+    [payment] = publish_all(route, [Shown(snapshot, cause, named_by_claim)], at=at)
+    return payment
 
-    None when it is no sale, contradicts its own past, or belongs to another merchant with keys of the same account,
-    of which no row is left.
+
+def publish_all(route: Route, shown: Sequence[Shown], *, at: datetime) -> list[Payment | None]:
+    """Apply answers of PortOne in this order, all or none; tell what is new in them.
+
+    None for each that is no sale, contradicts its own past, or belongs to another merchant with keys of the same
+    account, of which no row is left.
     """
-    if not is_sale(snapshot):
+    for last in (False, False, True):
+        try:
+            with transaction.atomic():
+                return _publish(route, shown, at=at)
+        except IntegrityError as error:
+            # A worker beside us was faster to write what nobody had: now it is there, and is locked.
+            if last or not isinstance(error.__cause__, UniqueViolation):
+                raise
+    raise AssertionError("not reached")
+
+
+def _publish(route: Route, shown: Sequence[Shown], *, at: datetime) -> list[Payment | None]:
+    sales = [one.snapshot for one in shown if is_sale(one.snapshot)]
+    if not sales:
+        return [None] * len(shown)
+    desk = lay_out(route, sales, at=at)
+    published = [_publish_one(desk, one) if is_sale(one.snapshot) else None for one in shown]
+    desk.write()
+    return published
+
+
+def _publish_one(desk: Desk, shown: Shown) -> Payment | None:
+    snapshot, route = shown.snapshot, desk.route
+    order = desk.order(snapshot.merchant_uid)
+    payment = desk.payment(order, snapshot.imp_uid)
+    if payment is None:
+        log.error("payment_changed_its_order", imp_uid=snapshot.imp_uid)
         return None
-    with transaction.atomic():
-        order = lock_order(route.mode, snapshot.merchant_uid, at=at)
-        payment = lock_payment(order, snapshot.imp_uid, at=at)
-        if payment.order_id != order.id:
-            log.error("payment_changed_its_order", payment=str(payment.id))
-            return None
-        if payment.observed_at is not None and snapshot.asked_at <= payment.observed_at:
-            return payment
-        owned = ownership.take(route, order, payment, snapshot, at=at)
-        if owned.owner is not Owner.NEIGHBOUR:
-            _apply(route, order, payment, snapshot, owned, cause=cause, named_by_claim=named_by_claim, at=at)
-            return payment
-        transaction.set_rollback(True)
-    log.warning("payment_of_a_neighbour", merchant=str(route.merchant_id), mode=route.mode, imp_uid=snapshot.imp_uid)
-    duties.no_question(payment.id)
-    return None
+    if payment.observed_at is not None and snapshot.asked_at <= payment.observed_at:
+        return payment
+    owned = desk.owners.of(payment, at=desk.at)
+    if owned.owner is Owner.NEIGHBOUR:
+        log.warning(
+            "payment_of_a_neighbour", merchant=str(route.merchant_id), mode=route.mode, imp_uid=snapshot.imp_uid
+        )
+        desk.ask(payment, None)
+        return None
+    _apply(desk, order, payment, snapshot, owned, cause=shown.cause, named_by_claim=shown.named_by_claim)
+    return payment
 
 
 def register_order(
@@ -114,15 +152,17 @@ def owe_preparation(route: Route, order: Order, *, due_at: datetime) -> None:
 
 def judge_again(route: Route, order: Order, *, at: datetime) -> None:
     """Judge what already came for an order that is now registered; what nobody had taken becomes its merchant's."""
-    rows = order.payments.select_for_update().exclude(snapshot=None).order_by("first_seen_at", "id")
-    payments = [(payment, Snapshot.from_json(payment.snapshot or {})) for payment in rows]
-    # By id, so that two merchants who register for the same payments at once never wait for each other in a ring.
-    by_id = sorted(payments, key=lambda pair: pair[1].imp_uid)
-    owned = {payment.id: ownership.take(route, order, payment, snapshot, at=at) for payment, snapshot in by_id}
+    rows = list(order.payments.select_for_update().order_by("first_seen_at", "id"))
+    payments = [(payment, Snapshot.from_json(payment.snapshot)) for payment in rows if payment.snapshot]
+    if not payments:
+        return
+    owners = ownership.take(route, [snapshot for _, snapshot in payments], at=at)
+    desk = Desk(route, at, owners, orders={order.merchant_uid: order}, payments={order.id: rows})
     for payment, snapshot in payments:
-        whose = owned[payment.id]
-        if whose.owner is not Owner.NEIGHBOUR:
-            _apply(route, order, payment, snapshot, whose, cause=Cause.ORDER_REGISTERED, named_by_claim=True, at=at)
+        owned = owners.of(payment, at=at)
+        if owned.owner is not Owner.NEIGHBOUR:
+            _apply(desk, order, payment, snapshot, owned, cause=Cause.ORDER_REGISTERED, named_by_claim=True)
+    desk.write()
 
 
 def lock_order(mode: str, merchant_uid: str, *, at: datetime) -> Order:
@@ -131,22 +171,8 @@ def lock_order(mode: str, merchant_uid: str, *, at: datetime) -> Order:
     return Order.objects.select_for_update().get(mode=mode, merchant_uid=merchant_uid)
 
 
-def lock_payment(order: Order, imp_uid: str, *, at: datetime) -> Payment:
-    """Return the payment's row, made if missing, locked. One payment belongs to one order for ever."""
-    new = Payment(
-        mode=order.mode,
-        order=order,
-        imp_uid=imp_uid,
-        status=PaymentStatus.PENDING,
-        judgement={},
-        first_seen_at=at,
-    )
-    Payment.objects.bulk_create([new], ignore_conflicts=True)
-    return Payment.objects.select_for_update().get(mode=order.mode, imp_uid=imp_uid)
-
-
 def _apply(
-    route: Route,
+    desk: Desk,
     order: Order,
     payment: Payment,
     snapshot: Snapshot,
@@ -154,18 +180,19 @@ def _apply(
     *,
     cause: Cause,
     named_by_claim: bool,
-    at: datetime,
 ) -> None:
-    """Judge, write the payment, and tell what is new. Both rows are locked."""
+    """Judge, change the payment, and tell what is new. Both rows are locked, or are written for the first time."""
+    route, at = desk.route, desk.at
     if is_doubtful(payment, snapshot):
         if not is_doubted(payment, snapshot):
             payment.doubts += 1
             payment.judgement["doubted_at"] = snapshot.asked_at.isoformat()
-            payment.save(update_fields=["doubts", "judgement"])
-        _owe_question(route, payment, due_at=at + DOUBT_WAIT)
+            desk.save(payment)
+        desk.ask(payment, at + DOUBT_WAIT)
         return
-    others = list(order.payments.exclude(id=payment.id))
-    judgement = classify(snapshot, surroundings(route, order, payment, snapshot, others, owned, named_by_claim), at=at)
+    others = desk.others(payment)
+    around = surroundings(route, order, payment, snapshot, others, owned, named_by_claim, keys=desk.keys)
+    judgement = classify(snapshot, around, at=at)
     payment.snapshot, payment.observed_at = snapshot.as_json(), snapshot.asked_at
     if not has_shrunk(payment, snapshot):
         payment.most_cancelled, payment.doubts = str(snapshot.cancel_amount), 0
@@ -178,11 +205,10 @@ def _apply(
             payment.fingerprint = judgement.fingerprint
             if judgement.failure and (payment.told_status != PaymentStatus.FAILED or told_as == Verified.CLAIMED):
                 count_unmapped(snapshot.pg, judgement.failure, at=at)
-            tell(route, order, payment, news, at=at)
-            _look_after(route, judgement, others, at=at)
-    payment.save()
-    order.save()
-    owe_next_question(route, payment, snapshot, judgement, at=at)
+            desk.events.append(freeze_news(route, order, payment, news, at=at, keys=desk.keys))
+            _look_after(desk, judgement, others)
+    desk.save(order, payment)
+    desk.ask(payment, next_question_at(snapshot, judgement, at=at))
 
 
 def is_other_matter(payment: Payment, judgement: Judgement) -> bool:
@@ -219,13 +245,13 @@ def is_asked_twice_more(payment: Payment) -> bool:
     return payment.doubts > 0 and not has_shrunk(payment, Snapshot.from_json(payment.snapshot or {}))
 
 
-def _look_after(route: Route, judgement: Judgement, others: list[Payment], *, at: datetime) -> None:
+def _look_after(desk: Desk, judgement: Judgement, others: list[Payment]) -> None:
     """Ask again about those that were duplicates of a payment which holds no money any more."""
     if judgement.status in SETTLED_WELL:
         return
     for other in others:
         if other.imp_uid and EventType.REVIEW_DUPLICATE in other.judgement.get("reviewed", ()):
-            _owe_question(route, other, due_at=at)
+            desk.ask(other, desk.at)
 
 
 def surroundings(
@@ -236,8 +262,9 @@ def surroundings(
     others: list[Payment],
     owned: Ownership,
     named_by_claim: bool,
+    keys: OrderKeys | None = None,
 ) -> Surroundings:
-    expectation = expectation_for(route, order, snapshot, seen_at=payment.first_seen_at)
+    expectation = expectation_for(route, order, snapshot, seen_at=payment.first_seen_at, keys=keys)
     return Surroundings(
         livemode=route.livemode,
         strict=route.strict or owned.is_open,
@@ -342,15 +369,10 @@ def _cause(payment: Payment, judgement: Judgement, cause: Cause, *, late: bool) 
     return Cause.LATE_APPROVAL if late else cause
 
 
-def _owe_question(route: Route, payment: Payment, *, due_at: datetime) -> None:
-    duties.owe_question(merchant=route.merchant_id, mode=route.mode, lane=route.lane, payment=payment.id, due_at=due_at)
-
-
-def owe_next_question(
-    route: Route, payment: Payment, snapshot: Snapshot, judgement: Judgement, *, at: datetime
-) -> None:
+def next_question_at(snapshot: Snapshot, judgement: Judgement, *, at: datetime) -> datetime | None:
+    """Return when a payment is asked about again after this answer; None for never."""
     account = snapshot.virtual_account
-    due_at = next_question(
+    return next_question(
         judgement.read_as,
         final=judgement.final,
         tries=0,
@@ -358,7 +380,3 @@ def owe_next_question(
         grace=settings.DEPOSIT_GRACE,
         at=at,
     )
-    if due_at is None:
-        duties.no_question(payment.id)
-    else:
-        _owe_question(route, payment, due_at=due_at)

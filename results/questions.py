@@ -1,16 +1,19 @@
 """What is to be asked? From duties to questions: each payment once, and nothing that is settled already."""
 
+import json
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Count, Max, Q
 
-from results import duties
+from results import duties, rows
+from results.budget import credential_of
 from results.claims import may_tell_claim, report_claim
 from results.core.claim import Claim, Outcome
 from results.core.freshness import AskAt, AskNow, Settled, is_outcome, needs_question
@@ -18,13 +21,30 @@ from results.core.snapshot import Snapshot
 from results.core.words import Cause, EventType
 from results.duties import Taken
 from results.models import Notification, Order, Payment, Verification
-from tenants.models import Duty
+from tenants.models import Credential, Duty
 from tenants.routing import Route
+from tenants.statements import Statement, run_together
 
 FOUND, UNKNOWN = Verification.Answer.FOUND, Verification.Answer.UNKNOWN
 LAST_LOOK: Final = 2  # times unknown: the second refetch is at hand, and if that finds nothing, the last look follows
 FEW_IDS: Final = 5  # payments that one customer may try to make for an order
 LATELY: Final = timedelta(hours=1)
+# Not the ORM, which asks for one thing at a time. Payments and answers are read that the arrivals name.
+SEALED: Final = ("raw",)
+ARRIVED: Final = "FROM {schema}.results_notification WHERE id = ANY(%(ids)s) AND settled_at IS NULL"
+NOTIFICATIONS: Final = f"SELECT {rows.names(Notification, but=SEALED)} {ARRIVED}"
+KNOWN: Final = f"""
+SELECT imp_uid, snapshot FROM {{schema}}.results_payment
+WHERE mode = %(mode)s AND snapshot IS NOT NULL AND imp_uid IN (SELECT imp_uid {ARRIVED})
+"""  # noqa: S608  our own constant
+ASKED: Final = f"""
+SELECT imp_uid, max(asked_at) FROM {{schema}}.results_verification
+WHERE mode = %(mode)s AND imp_uid IN (SELECT imp_uid {ARRIVED}) GROUP BY imp_uid
+"""  # noqa: S608  our own constant
+PAYMENTS: Final = f"""
+SELECT {rows.names(Payment)} FROM {{schema}}.results_payment WHERE id = ANY(%(ids)s) AND imp_uid IS NOT NULL
+"""  # noqa: S608  our own names
+SETTLED: Final = "UPDATE {schema}.results_notification SET settled_at = %(at)s WHERE id = ANY(%(ids)s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,31 +105,58 @@ class Question:
         return Cause.LANDING if kinds else Cause.RECONCILIATION
 
 
-def read_reasons(taken: Sequence[Taken]) -> list[Reason]:
-    """Return the reasons that still stand."""
-    references = [duty.reference for duty in taken]
-    notifications = {row.id: row for row in Notification.objects.unsettled().filter(id__in=references)}
-    payments = {row.id: row for row in Payment.objects.filter(id__in=references).exclude(imp_uid=None)}
-    reasons = []
-    for duty in taken:
-        if note := notifications.get(duty.reference):
-            claim = Claim.from_json(note.imp_uid, note.merchant_uid, note.claim)
-            reasons.append(Reason(duty, claim=claim, notification=note))
-        elif payment := payments.get(duty.reference):
-            reasons.append(Reason(duty, payment=payment))
-    return reasons
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What duties still stand for, and what is known of it already."""
+
+    reasons: Sequence[Reason]
+    newest: Mapping[str, Snapshot]  # by payment
+    asked: Mapping[str, datetime]  # when each payment was asked about last
+    credential: Credential | None
 
 
-def gather(route: Route, reasons: Sequence[Reason], *, at: datetime) -> list[Question]:
+def read_standing(route: Route, taken: Sequence[Taken]) -> Standing:
+    """Read the reasons that still stand, and what must be known to ask."""
+    asks = [duty.reference for duty in taken if duty.kind == Duty.Kind.ASK]
+    arrived = [duty.reference for duty in taken if duty.kind != Duty.Kind.ASK]
+    about = {"mode": route.mode, "ids": arrived}
+    statements = [
+        Statement(NOTIFICATIONS, about),
+        Statement(KNOWN, about),
+        Statement(ASKED, about),
+        Statement(PAYMENTS, {"ids": asks}),
+        credential_of(route),
+    ]
+    notes, newest, asked, payments, credentials = run_together(route.schema, statements)
+    found: dict[UUID, Notification | Payment] = {}
+    for note in (rows.read(Notification, row, but=SEALED) for row in notes):
+        found[note.id] = note
+    for payment in (rows.read(Payment, row) for row in payments):
+        found[payment.id] = payment
+    return Standing(
+        reasons=[_reason(duty, found[duty.reference]) for duty in taken if duty.reference in found],
+        newest={imp_uid: Snapshot.from_json(json.loads(snapshot)) for imp_uid, snapshot in newest},
+        asked=dict(asked),
+        credential=rows.read(Credential, credentials[0]) if credentials else None,
+    )
+
+
+def _reason(duty: Taken, row: Notification | Payment) -> Reason:
+    if isinstance(row, Payment):
+        return Reason(duty, payment=row)
+    return Reason(duty, claim=Claim.from_json(row.imp_uid, row.merchant_uid, row.claim), notification=row)
+
+
+def gather(route: Route, standing: Standing, *, at: datetime) -> list[Question]:
     """Put the reasons for the same payment together, after settling and putting off what freshness allows.
 
     What matters most comes first.
     """
-    past = read_past(route.mode, reasons, at=at)
+    past = read_past(route.mode, standing, at=at)
     questions: dict[str, Question] = {}
     settled: list[Reason] = []
     later: dict[int, datetime] = {}
-    for reason in reasons:
+    for reason in standing.reasons:
         imp_uid, merchant_uid = past.about(reason, at=at)
         match past.need(reason, at=at):
             case Settled():
@@ -124,7 +171,7 @@ def gather(route: Route, reasons: Sequence[Reason], *, at: datetime) -> list[Que
                 known = past.asked_at(imp_uid, merchant_uid)
                 question = questions.setdefault(key, Question(imp_uid, merchant_uid, asked_before=known is not None))
                 question.reasons.append(reason)
-    settle(settled, at=at)
+    settle(route, settled, at=at)
     duties.put_off(later)
     if route.livemode:
         mark_last_looks(route.mode, questions.values(), at=at)
@@ -135,8 +182,8 @@ def gather(route: Route, reasons: Sequence[Reason], *, at: datetime) -> list[Que
 class Past:
     """What was asked and answered before about the payments and orders at hand."""
 
-    newest: dict[str, Snapshot]
-    asked: dict[str, datetime]
+    newest: Mapping[str, Snapshot]
+    asked: Mapping[str, datetime]
     found_orders: dict[str, datetime]
     asked_orders: dict[str, datetime]
     tellable: frozenset[str]
@@ -190,22 +237,19 @@ class Past:
         )
 
 
-def read_past(mode: str, reasons: Sequence[Reason], *, at: datetime) -> Past:
-    claims = [reason.claim for reason in reasons if reason.claim]
-    imp_uids = {claim.imp_uid for claim in claims if claim.imp_uid}
+def read_past(mode: str, standing: Standing, *, at: datetime) -> Past:
+    claims = [reason.claim for reason in standing.reasons if reason.claim]
     orders = {claim.askable_order for claim in claims if claim.askable_order and not claim.imp_uid}
-    payments = Payment.objects.filter(mode=mode, imp_uid__in=imp_uids).exclude(snapshot=None)
-    asked = Verification.objects.filter(mode=mode, imp_uid__in=imp_uids)
     found = Q(answer=Verification.Answer.FOUND)
     about_orders = Verification.objects.filter(
         mode=mode, merchant_uid__in=orders, question=Verification.Question.FIND_ALL
     )
     return Past(
-        newest={row.imp_uid or "": Snapshot.from_json(row.snapshot) for row in payments if row.snapshot},
-        asked=_newest_of(asked, "imp_uid") if imp_uids else {},
+        newest=standing.newest,
+        asked=standing.asked,
         found_orders=_newest_of(about_orders.filter(found), "merchant_uid") if orders else {},
         asked_orders=_newest_of(about_orders, "merchant_uid") if orders else {},
-        tellable=read_tellable(mode, reasons, at=at),
+        tellable=read_tellable(mode, standing.reasons, at=at),
     )
 
 
@@ -253,6 +297,8 @@ def mark_last_looks(mode: str, questions: Iterable[Question], *, at: datetime) -
     Each look is two calls, so no order gets them for which more ids were named than a customer's few tries.
     """
     about = [question for question in questions if question.imp_uid]
+    if not any(question.asked_before or reason.duty.tries > 1 for question in about for reason in question.reasons):
+        return  # all have just come in
     unknown = count_answers(mode, (reason for question in about for reason in question.reasons), among=(UNKNOWN,))
     tired = [
         (reason.claim.merchant_uid, question)
@@ -282,9 +328,13 @@ def read_unknown(mode: str, imp_uids: Collection[str]) -> set[str]:
     return {imp_uid for imp_uid in imp_uids if answers & {(imp_uid, FOUND), (imp_uid, UNKNOWN)} == {(imp_uid, UNKNOWN)}}
 
 
-def settle(reasons: Sequence[Reason], *, at: datetime) -> None:
+def settle(route: Route, reasons: Sequence[Reason], *, at: datetime) -> None:
     """Note that nothing more is to be asked on behalf of these."""
+    if reasons:
+        run_together(route.schema, settling(reasons, at=at))
+
+
+def settling(reasons: Sequence[Reason], *, at: datetime) -> list[Statement]:
     ids = [reason.notification.id for reason in reasons if reason.notification]
-    if ids:
-        Notification.objects.filter(id__in=ids).update(settled_at=at)
-    duties.asked(reason.duty for reason in reasons)
+    settled = [Statement(SETTLED, {"ids": ids, "at": at})] if ids else []
+    return [*settled, *duties.asked(reason.duty for reason in reasons)]

@@ -12,17 +12,18 @@ from uuid import UUID
 
 from django.db import transaction
 
-from results import ownership
+from results import duties, ownership
 from results.core.classify import classify
 from results.core.ids import encode
 from results.core.result import view_judgement
 from results.core.snapshot import Snapshot
 from results.core.words import Cause, Check, EventType, PaymentStatus
 from results.models import Order, Payment
-from results.publish import ACCEPTED, REJECTED, owe_next_question, resolution_of, surroundings, write
+from results.publish import ACCEPTED, REJECTED, next_question_at, resolution_of, surroundings, write
 from results.tell import News, tell
 from tenants.models import AuditEntry
 from tenants.routing import Route
+from tenants.statements import run_together
 
 LONGEST_REASON: Final = 300
 
@@ -79,7 +80,7 @@ def _tell(route: Route, order: Order, payment: Payment, resolution: dict[str, An
         payment.most_cancelled, payment.doubts = str(snapshot.cancel_amount), 0
     others = list(order.payments.exclude(id=payment.id))
     named = payment.judgement["checks"]["order"] == Check.PASS
-    owned = ownership.take(route, order, payment, snapshot, at=at)
+    owned = ownership.take(route, [snapshot], at=at).of(payment, at=at)
     judgement = classify(snapshot, surroundings(route, order, payment, snapshot, others, owned, named), at=at)
     write(order, payment, judgement, others)
     payment.fingerprint = judgement.fingerprint
@@ -94,4 +95,4 @@ def _tell(route: Route, order: Order, payment: Payment, resolution: dict[str, An
     tell(route, order, payment, News(EventType.REVIEW_RESOLVED, view, Cause.MEMBER), at=at)
     payment.save()
     order.save()
-    owe_next_question(route, payment, snapshot, judgement, at=at)
+    run_together(route.schema, duties.questions(route, {payment.id: next_question_at(snapshot, judgement, at=at)}))

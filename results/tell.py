@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -14,10 +14,22 @@ from results import duties
 from results.core.ids import encode
 from results.core.result import Notice, OrderView, PaymentView, Previous, Result, freeze
 from results.core.words import Cause, EventType, Flag, OrderStatus, PaymentStatus, Verified, hears
-from results.expect import expectation_for
+from results.expect import OrderKeys, expectation_for
 from results.models import Delivery, Endpoint, Event, Order, Payment
+from results.rows import insert
 from tenants.fields import new_id
 from tenants.routing import Route
+from tenants.statements import Statement
+
+HOLD_SILENT: Final = """
+SELECT id FROM {schema}.results_endpoint WHERE mode = %(mode)s AND deleted_at IS NULL
+    AND (paused_at IS NOT NULL OR disabled_at IS NOT NULL OR opened_at IS NOT NULL)
+ORDER BY id FOR SHARE
+"""
+LISTENERS: Final = """
+SELECT id, events, paused_at IS NULL AND disabled_at IS NULL AND opened_at IS NULL
+FROM {schema}.results_endpoint WHERE mode = %(mode)s AND deleted_at IS NULL ORDER BY id
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +45,24 @@ class News:
 
 def tell(route: Route, order: Order, payment: Payment, news: News, *, at: datetime) -> None:
     """Freeze the event, owe its deliveries, and note on the rows, which the caller saves, what has been said."""
-    event = _freeze(route, order, payment, news, at=at)
+    event = freeze_news(route, order, payment, news, at=at)
     event.save(force_insert=True)
-    payment.version, payment.told_status = news.view.version, news.view.status
-    payment.told_type, payment.told_event = news.type, event.id
-    payment.told_cancelled = news.view.amounts.cancelled if news.view.amounts else 0
     owe_deliveries(route, event, at=at)
 
 
-def _freeze(route: Route, order: Order, payment: Payment, news: News, *, at: datetime) -> Event:
-    id_ = new_id()
+def freeze_news(
+    route: Route, order: Order, payment: Payment, news: News, *, at: datetime, keys: OrderKeys | None = None
+) -> Event:
+    """Return the frozen event, and note on the rows what has been said; the caller saves all of them."""
+    event = _freeze(route, order, payment, news, at=at, keys=keys)
+    payment.version, payment.told_status = news.view.version, news.view.status
+    payment.told_type, payment.told_event = news.type, event.id
+    payment.told_cancelled = news.view.amounts.cancelled if news.view.amounts else 0
+    return event
+
+
+def _freeze(route: Route, order: Order, payment: Payment, news: News, *, at: datetime, keys: OrderKeys | None) -> Event:
+    id_, seen_at = new_id(), news.view.first_seen_at
     order.sequence += 1
     previous = None
     if payment.told_status:
@@ -64,7 +84,7 @@ def _freeze(route: Route, order: Order, payment: Payment, news: News, *, at: dat
             id=order.merchant_uid,
             status=OrderStatus(order.status),
             flags=tuple(Flag(flag) for flag in order.flags),
-            expected=expectation_for(route, order, news.view.snapshot, seen_at=news.view.first_seen_at).expected,
+            expected=expectation_for(route, order, news.view.snapshot, seen_at=seen_at, keys=keys).expected,
             metadata=order.metadata,
         ),
         payment=news.view,
@@ -104,6 +124,45 @@ def freeze_notice(route: Route, type: EventType, data: dict[str, Any], *, at: da
         data=data,
     )
     return Event(id=id_, mode=route.mode, type=type, created_at=at, body=freeze(notice.envelope()))
+
+
+class Listener(NamedTuple):
+    """An endpoint as whoever publishes sees it."""
+
+    id: UUID
+    events: list[str]
+    listens: bool
+
+
+def listening(route: Route) -> list[Statement]:
+    """Return the statements that read a mode's endpoints, to be run in the transaction that publishes.
+
+    Of those that are paused, disabled or only probed it is made sure, until its end, that none comes back without
+    seeing what is published to it now.
+    """
+    return [Statement(text, {"mode": route.mode}, prepared=True) for text in (HOLD_SILENT, LISTENERS)]
+
+
+def read_listeners(found: Sequence[Sequence[tuple[Any, ...]]]) -> list[Listener]:
+    """Read what those statements found."""
+    return [Listener(*row) for row in found[-1]]
+
+
+def publish(route: Route, events: Sequence[Event], listeners: Sequence[Listener], *, at: datetime) -> list[Statement]:
+    """Return the statements that write events, and record that every endpoint which subscribes is to hear them.
+
+    Endpoints that listen now get a duty.
+    """
+    for event in events:
+        transaction.on_commit(metrics.EVENTS.labels(event.type).inc)
+    heard = [(event, one) for event in events for one in listeners if hears(one.events, event.type)]
+    rows = [Delivery(event_id=event.id, endpoint_id=one.id, created_at=at) for event, one in heard]
+    owed = [(one.id, row.id) for (_, one), row in zip(heard, rows, strict=True) if one.listens]
+    return [
+        insert(Event, events),
+        *([insert(Delivery, rows)] if rows else []),
+        *([duties.deliveries(route, owed, due_at=at)] if owed else []),
+    ]
 
 
 def owe_deliveries(route: Route, event: Event, *, at: datetime, but: UUID | None = None) -> None:

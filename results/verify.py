@@ -15,7 +15,7 @@ from django.db import transaction
 from config import metrics
 from results import duties, ownership
 from results.ask import Answer, Answered, Round, ask
-from results.budget import is_paused, note_answer, note_busy, note_refusal, note_silence, read_credential
+from results.budget import is_paused, note_answer, note_busy, note_refusal, note_silence
 from results.choose import choose, spare_refetches, tell_waiting
 from results.claims import Told, may_tell_claim, publish_claim, report_claim
 from results.core.claim import Claim
@@ -39,14 +39,17 @@ from results.portone import (
     note_account,
     open_access,
 )
-from results.publish import DOUBT_WAIT, is_asked_twice_more, publish_snapshot
-from results.questions import Question, Reason, count_answers, gather, read_reasons, settle
+from results.publish import DOUBT_WAIT, Shown, is_asked_twice_more, publish_all
+from results.questions import Question, Reason, count_answers, gather, read_standing, settling
 from results.report import report_refused_keys
+from results.rows import insert
 from tenants.fields import new_id
 from tenants.routing import CUT_OFF, Route, Threads
+from tenants.statements import Statement, run_together
 
 log = structlog.get_logger()
 
+PUBLISHED_TOGETHER: Final = 50  # answers
 TOO_MANY_CLAIMS: Final = timedelta(minutes=1)
 
 
@@ -68,13 +71,13 @@ def prepare(route: Route, taken: Sequence[Taken], *, at: datetime) -> Round | da
 
     Return what is to be asked now, or until when asking rests, or None when nothing is to be asked.
     """
-    reasons = read_reasons(taken)
-    duties.done({duty.id for duty in taken} - {reason.duty.id for reason in reasons})
-    hear_tokens(route, [reason.claim for reason in reasons if reason.claim and reason.is_landing], at=at)
-    questions = spare_refetches(route, gather(route, reasons, at=at), at=at)
+    standing = read_standing(route, taken)
+    duties.done({duty.id for duty in taken} - {reason.duty.id for reason in standing.reasons})
+    hear_tokens(route, [reason.claim for reason in standing.reasons if reason.claim and reason.is_landing], at=at)
+    questions = spare_refetches(route, gather(route, standing, at=at), at=at)
     if not questions:
         return None
-    credential = read_credential(route)
+    credential = standing.credential
     if credential is None:
         log.warning("no_portone_keys", merchant=str(route.merchant_id), mode=route.mode)
         waiting = [reason.duty for question in questions for reason in question.reasons]
@@ -99,9 +102,10 @@ def conclude(route: Route, answers: Sequence[Answered], unasked: Sequence[Questi
     settled: list[Reason] = []
     later: dict[int, datetime] = {}
     earlier = count_answers(route.mode, missed_by(answers))
-    for answered in answers:
+    published = publish_together(route, answers, at=at)
+    for answered, known in zip(answers, published, strict=True):
         try:
-            payments = publish_found(route, answered, at=at)
+            payments = publish_found(route, answered, at=at) if known is None else known
             moments = [
                 # This answer is not kept yet, so it is one more.
                 (reason, ask_again_at(route, reason, answered, payments, earlier.get(reason.duty.id, 0) + 1, at=at))
@@ -125,11 +129,9 @@ def conclude(route: Route, answers: Sequence[Answered], unasked: Sequence[Questi
             for reason, moment in moments
             if moment is not None
         }
-    with transaction.atomic():
-        keep_answers(route, concluded)
-        settle(settled, at=at)
-        duties.put_off(later)
-        duties.give_back({reason.duty.id: at for question in unasked for reason in question.reasons})
+    given_back = {reason.duty.id: at for question in unasked for reason in question.reasons}
+    what_follows = [*settling(settled, at=at), *duties.putting_off(later), *duties.giving_back(given_back)]
+    keep_answers(route, concluded, what_follows)
     for answered in answers:
         log_answer(route, answered)
 
@@ -213,18 +215,44 @@ def note_error(route: Route, error: PortOneError | None, *, asked_at: datetime, 
     return None
 
 
+def publish_together(route: Route, answers: Sequence[Answered], *, at: datetime) -> list[list[Payment] | None]:
+    """Publish what was found, many payments in one transaction; None for each answer of those that failed together."""
+    published: list[list[Payment] | None] = []
+    for batch in _batches(answers):
+        shown = [shown_by(route, answered, at=at) for answered in batch]
+        try:
+            payments = iter(publish_all(route, [one for some in shown for one in some], at=at))
+        except CUT_OFF:
+            raise
+        except Exception as error:
+            log.warning("published_one_by_one", answers=len(batch), error=type(error).__name__)
+            published += [None] * len(batch)
+        else:
+            published += [[one for _ in some if (one := next(payments))] for some in shown]
+    return published
+
+
+def _batches(answers: Sequence[Answered]) -> Iterator[Sequence[Answered]]:
+    """Split answers so that no transaction locks too much for too long."""
+    for start in range(0, len(answers), PUBLISHED_TOGETHER):
+        yield answers[start : start + PUBLISHED_TOGETHER]
+
+
 def publish_found(route: Route, answered: Answered, *, at: datetime) -> list[Payment]:
     """Publish every payment that was found, each in a transaction of its own."""
-    question, published = answered.question, []
+    found = [publish_all(route, [one], at=at) for one in shown_by(route, answered, at=at)]
+    return [payment for [payment] in found if payment]
+
+
+def shown_by(route: Route, answered: Answered, *, at: datetime) -> list[Shown]:
+    """Return what an answer shows, oldest first: PortOne lists an order's payments the other way round."""
+    question = answered.question
     orders = {reason.claim.merchant_uid for reason in question.reasons if reason.claim}
-    # PortOne lists an order's payments newest first; its merchant hears of them as they happened.
-    for found in reversed(answered.found):
-        if question.last_look and not may_show(found.snapshot, at=at):
-            continue
-        named = found.snapshot.merchant_uid in orders
-        payment = publish_snapshot(route, found.snapshot, cause=question.cause, named_by_claim=named, at=at)
-        published += [payment] if payment else []
-    return published
+    return [
+        Shown(found.snapshot, question.cause, named_by_claim=found.snapshot.merchant_uid in orders)
+        for found in reversed(answered.found)
+        if not question.last_look or may_show(found.snapshot, at=at)
+    ]
 
 
 def without_neighbours(route: Route, answered: Answered, payments: Sequence[Payment]) -> Answered:
@@ -320,13 +348,15 @@ def tell_claim(route: Route, reason: Reason, *, asked_order: bool, at: datetime)
     return at + TOO_MANY_CLAIMS if told is Told.LATER else None
 
 
-def keep_answers(route: Route, answers: Sequence[Answered]) -> None:
-    """Keep every question and its answer; the raw one sealed, since it holds personal data."""
-    rows = []
-    for answered in answers:
-        for found in answered.found or (None,):
-            rows.append(_row(route, answered, found))
-    Verification.objects.bulk_create(rows)
+def keep_answers(route: Route, answers: Sequence[Answered], what_follows: Sequence[Statement] = ()) -> None:
+    """Keep every question and its answer, with what follows from them, all or none.
+
+    The raw answer is sealed, since it holds personal data.
+    """
+    rows = [_row(route, answered, found) for answered in answers for found in answered.found or (None,)]
+    kept = [insert(Verification, rows)] if rows else []
+    if statements := [*kept, *what_follows]:
+        run_together(route.schema, statements)
     for row in rows:
         metrics.VERIFICATIONS.labels(row.question, row.answer).inc()
 

@@ -6,7 +6,7 @@ each time; for an arrival all of that costs more than running its statement.
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final, LiteralString
+from typing import Any, Final, LiteralString, NamedTuple
 
 import psycopg
 from django.db import connection
@@ -38,21 +38,37 @@ def run_hot(
         return cursor.execute(_place(statement, schema), values, prepare=None if prepared else False)
 
 
-def run_many(
-    statement: LiteralString, runs: Sequence[tuple[str, Mapping[str, Any]]], *, prepared: bool
-) -> list[list[tuple[Any, ...]]]:
-    """Run a statement for several merchants in one round trip; return the rows of each. All of them, or none."""
+class Statement(NamedTuple):
+    """A statement with its values, to be run with others. `prepared` as for `run_hot`."""
+
+    text: LiteralString
+    values: Mapping[str, Any]
+    prepared: bool = False
+
+
+def run_together(schema: str, statements: Sequence[Statement]) -> list[list[tuple[Any, ...]]]:
+    """Run statements of one merchant in this order and in one round trip; return the rows of each.
+
+    Each sees what those before it did, and what others committed while they waited. Without a transaction around
+    them they are one: all of them, or none.
+    """
+    return run_for_each([(schema, statement) for statement in statements])
+
+
+def run_for_each(statements: Sequence[tuple[str, Statement]]) -> list[list[tuple[Any, ...]]]:
+    """Run statements of several merchants, each with its schema, as `run_together` does those of one."""
     connection.ensure_connection()
     connection.validate_no_broken_transaction()
     with connection.wrap_database_errors:
         raw = _prepares(connection.connection)
-        prepare = None if prepared else False
         with raw.pipeline():
             cursors = [
-                psycopg.Cursor(raw).execute(_place(statement, schema), values, prepare=prepare)
-                for schema, values in runs
+                psycopg.Cursor(raw).execute(
+                    _place(one.text, schema), one.values, prepare=None if one.prepared else False
+                )
+                for schema, one in statements
             ]
-        return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+        return [cursor.fetchall() if cursor.pgresult and cursor.pgresult.ntuples else [] for cursor in cursors]
 
 
 @lru_cache(maxsize=10_000)

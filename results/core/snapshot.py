@@ -5,7 +5,7 @@ in major units, as V1 sends them; times are aware UTC, and PortOne's zero is Non
 (Fact: PortOne V1 API document, PaymentAnnotation.)
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Self
@@ -84,7 +84,7 @@ class Snapshot:
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON that from_json reads back: decimals and times as text."""
-        return {name: _plain(value) for name, value in asdict(self).items()}
+        return _fields(self)
 
     @classmethod
     def from_json(cls, kept: dict[str, Any]) -> Self:
@@ -98,17 +98,21 @@ class Snapshot:
         return cls(**values)
 
 
+def _fields(part: Any) -> dict[str, Any]:
+    return {name: _plain(getattr(part, name)) for name in part.__slots__}
+
+
 def _plain(value: Any) -> Any:
     match value:
+        case None | str() | bool() | int():
+            return value
         case Decimal():
             return str(value)
         case datetime():
             return value.astimezone(UTC).isoformat()
-        case dict():
-            return {name: _plain(part) for name, part in value.items()}
-        case list() | tuple():
+        case tuple():
             return [_plain(part) for part in value]
-    return value
+    return _fields(value)
 
 
 def _moment(text: str | None) -> datetime | None:

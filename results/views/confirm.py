@@ -19,7 +19,7 @@ from results.core.expectation import Source
 from results.core.money import Money
 from results.core.order_token import valid_for
 from results.core.words import OrderStatus
-from results.expect import order_keys, read_signed
+from results.expect import OrderKeys, read_signed
 from results.receive import NotRecorded
 from results.views.door import open_door, read_capped
 from tenants.encryption import SealingError
@@ -90,7 +90,7 @@ def read_expected(
 
 def read_token(route: Route, claim: Claim, *, at: datetime) -> Expected | None:
     """Return what the merchant's server signed for this order, if that still holds."""
-    token = read_signed(route, claim.order_token or "", order_keys(route, at=at))
+    token = read_signed(route, claim.order_token or "", OrderKeys(route).at(at))
     if token is None or token.order != claim.merchant_uid or not valid_for(token, at):
         return None
     return Expected(token.money, Source.ORDER_TOKEN, at)

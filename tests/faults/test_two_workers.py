@@ -20,7 +20,7 @@ from results.core.snapshot import Cancellation, Snapshot
 from results.core.words import Cause
 from results.management.commands.worker import conninfo
 from results.models import Event, Payment
-from results.publish import publish_snapshot, register_order
+from results.publish import Shown, publish_all, publish_snapshot, register_order
 from tenants.routing import Route, find_mode, inside
 from tests.faults.merchants import Merchant
 from tests.faults.processes import Installation, wait_until
@@ -118,6 +118,24 @@ def test_fifty_verifications_of_one_order_tell_of_one_payment(route: Route) -> N
     all_at_once(route, [publishes(route, snapshot) for snapshot in snapshots])
 
     assert told(route, "order-1") == [(1, "payment.paid"), (2, "payment.review.duplicate_payment")]
+
+
+def test_workers_with_the_same_orders_in_other_orders_meet_in_none(route: Route) -> None:
+    """Four workers that publish forty payments of twenty orders each from another end: all is told once, without gap.
+
+    Half of the orders are known beforehand, the others are written by whoever is first.
+    """
+    orders = [f"order-{number:02}" for number in range(20)]
+    for order in orders[::2]:
+        expects(route, order)
+    payments = [replace(PAID, imp_uid=f"imp_{order}_{one}", merchant_uid=order) for order in orders for one in "ab"]
+    shown = [Shown(payment, Cause.WEBHOOK, True) for payment in payments]
+    some = [shown, shown[::-1], shown[20:] + shown[:20], shown[::3] + shown[1::3] + shown[2::3]]
+
+    all_at_once(route, [partial(publish_all, route, one, at=NOW + timedelta(seconds=1)) for one in some])
+
+    twice = [(1, "payment.paid"), (2, "payment.review.duplicate_payment")]
+    assert [told(route, order) for order in orders] == [twice] * 20
 
 
 def test_fifty_changes_in_any_order_leave_no_gap(route: Route) -> None:

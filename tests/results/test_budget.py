@@ -155,7 +155,7 @@ def test_two_workers_do_not_spend_the_same_calls(bakery: Cast) -> None:
     """Eight workers that plan at the same moment send a second's calls in all, not each."""
     keys = keys_of(bakery)
 
-    plans = at_once(8, lambda: allot(keys.id, ten_questions, at=AT)[0])
+    plans = at_once(8, lambda: allot(keys, ten_questions, at=AT)[0])
 
     assert sum(len(chosen.asked) for chosen in plans) == 14  # whose shares are rounded up to microseconds
     assert may_ask(keys_of(bakery), at=AT) == Budget(AT + 14 * (SECOND / 15), 15)

@@ -25,7 +25,7 @@ def test_a_question_that_was_asked_is_owed_no_more(database: Any) -> None:
     """What was asked and answered is removed."""
     taken = takes()
 
-    duties.asked([taken])
+    duties.run(duties.asked([taken]))
 
     assert not Duty.objects.exists()
 
@@ -36,6 +36,6 @@ def test_what_is_owed_anew_meanwhile_stays(database: Any, wait: timedelta) -> No
     taken = takes()
     duties.owe_question(merchant=MERCHANT, mode="live", lane=MERCHANT, payment=PAYMENT, due_at=AT + wait)
 
-    duties.asked([taken])
+    duties.run(duties.asked([taken]))
 
     assert Duty.objects.get().due_at == AT + wait
