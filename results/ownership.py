@@ -19,7 +19,7 @@ from tenants.routing import Route
 from tenants.statements import Statement, run_together
 
 OWN: Final = """
-WITH own AS (
+WITH own AS MATERIALIZED (
     SELECT mine.account, EXISTS (
         SELECT 1 FROM public.tenants_credential AS other
         WHERE other.account = mine.account AND other.merchant_id <> mine.merchant_id
@@ -28,13 +28,20 @@ WITH own AS (
     WHERE mine.merchant_id = %(merchant)s AND mine.mode = %(mode)s AND mine.account IS NOT NULL
 )"""
 # Not the ORM, which has no INSERT ... SELECT: whether each payment may be taken is decided where its rows are locked.
+# One by one (LIMIT), or a table that grew faster than its statistics is read through.
 TAKE: Final = f"""{OWN}
 INSERT INTO public.tenants_takenpayment (account, imp_uid, merchant, mode, taken_at)
 SELECT own.account, wanted.imp_uid, %(merchant)s, %(mode)s, %(at)s
 FROM own, unnest(%(imp_uids)s::text[], %(orders)s::text[], %(asked)s::timestamptz[])
     AS wanted (imp_uid, merchant_uid, asked_at)
-LEFT JOIN {{schema}}.results_order AS paid ON paid.mode = %(mode)s AND paid.merchant_uid = wanted.merchant_uid
-LEFT JOIN {{schema}}.results_payment AS known ON known.mode = %(mode)s AND known.imp_uid = wanted.imp_uid
+LEFT JOIN LATERAL (
+    SELECT id, registered_at FROM {{schema}}.results_order
+    WHERE mode = %(mode)s AND merchant_uid = wanted.merchant_uid LIMIT 1
+) AS paid ON true
+LEFT JOIN LATERAL (
+    SELECT id, order_id, taken_at, observed_at FROM {{schema}}.results_payment
+    WHERE mode = %(mode)s AND imp_uid = wanted.imp_uid LIMIT 1
+) AS known ON true
 WHERE (paid.registered_at IS NOT NULL OR NOT own.shared)
     AND (known.id IS NULL OR known.taken_at IS NULL AND known.order_id = paid.id
         AND (wanted.asked_at IS NULL OR known.observed_at IS NULL OR known.observed_at < wanted.asked_at))

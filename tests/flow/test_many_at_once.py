@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection
 
 from results import duties
 from results.ask import Answer, Answered, Round
@@ -20,8 +20,10 @@ from results.models import Order, Payment, Verification
 from results.portone import Found
 from results.publish import Shown, publish_all
 from results.questions import Question
+from results.rows import insert
 from results.verify import conclude, prepare
 from tenants.routing import inside
+from tenants.statements import run_together
 from tests.factories import Cast
 from tests.flow.test_hot_path import at_the_wire
 
@@ -152,3 +154,13 @@ def test_what_was_known_is_written_over(bakery: Cast) -> None:
         "o-b": "paid",
         "o-c": "paid",
     }
+
+
+def test_what_goes_together_is_all_or_none(bakery: Cast) -> None:
+    """Of statements that go in one round trip without a transaction none stands when one fails."""
+    twice = [Order(mode="live", merchant_uid="order-1", created_at=PAID.asked_at) for _ in range(2)]
+
+    with inside(bakery.merchant.schema_name), pytest.raises(IntegrityError):
+        run_together(bakery.route.schema, [insert(Order, [one]) for one in twice])
+
+    assert bakery.rows(Order) == []
