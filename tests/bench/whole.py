@@ -98,7 +98,7 @@ def check_all_paid(stalls: Sequence[Stall], url: str, before: tuple[int, int], p
 def count_others(stalls: Sequence[Stall]) -> int:
     """Count the events of orders that are no clean payment."""
     each = " UNION ALL ".join(
-        f"SELECT count(*) AS rows FROM \"{stall.route.schema}\".results_event"  # noqa: S608  our own names
+        f'SELECT count(*) AS rows FROM "{stall.route.schema}".results_event'  # noqa: S608  our own names
         " WHERE order_id IS NOT NULL AND type <> 'payment.paid'"
         for stall in stalls
     )

@@ -1,0 +1,78 @@
+"""How long the dashboard's pages take in this process, without a web server, and how many queries each asks."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from statistics import quantiles
+from typing import Any
+
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+
+from tenants.models import Membership, Merchant, User
+from tests.bench.figures import Figure
+from tests.bench.world import Stall
+
+BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
+VIEWS = 40  # of each page in a round
+
+
+@dataclass(slots=True)
+class Page:
+    """One page as its reader has it: milliseconds in which 95 of 100 views came, by rounds, and its queries."""
+
+    name: str
+    p95: Figure
+    queries: list[str] = field(default_factory=list)
+
+
+def look(stalls: Sequence[Stall], *, rounds: int, views: int = VIEWS) -> list[Page]:
+    """Let the owner of the first merchant look at the pages, in turns."""
+    client, route = sign_in(stalls[0]), stalls[0].route
+    pages = {
+        reverse(name, kwargs={"merchant": route.merchant_id, "mode": route.mode}): Page(shown, Figure(shown, unit="ms"))
+        for name, shown in (("home", "home"), ("payments", "payment list"))
+    }
+    for address, page in pages.items():
+        page.queries = count_queries(client, address)
+    for _ in range(rounds):
+        for address, page in pages.items():
+            page.p95.rates.append(quantiles([view(client, address) for _ in range(views)], n=20)[-1])
+    return list(pages.values())
+
+
+def sign_in(stall: Stall) -> Client:
+    """Return the browser of a new member of a merchant."""
+    at = datetime.now(UTC)
+    person = User.objects.create_user(f"viewer-{at.timestamp()}@shops.example", created_at=at)
+    merchant = Merchant.objects.get(id=stall.route.merchant_id)
+    Membership.objects.create(merchant=merchant, user=person, role=Membership.Role.OWNER, created_at=at)
+    client = Client()
+    client.force_login(person, backend=BACKEND)
+    return client
+
+
+def view(client: Client, address: str) -> float:
+    """Return how many milliseconds one view takes."""
+    began = time.perf_counter()
+    response = client.get(address)
+    took = (time.perf_counter() - began) * 1000
+    if response.status_code != 200:
+        raise RuntimeError(f"{address} answered {response.status_code}")
+    return took
+
+
+def count_queries(client: Client, address: str) -> list[str]:
+    """Return what one view asks the database, after one that warmed the process."""
+    asked: list[str] = []
+
+    def note(execute: Any, statement: Any, *rest: Any) -> Any:
+        asked.append(str(statement))
+        return execute(statement, *rest)
+
+    view(client, address)
+    with connection.execute_wrapper(note):
+        view(client, address)
+    return asked
