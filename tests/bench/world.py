@@ -11,17 +11,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import httpx
 from django.db import connection
 
+from results.connect import connect_account
 from results.core.signing import SigningSecret
 from results.endpoints import create_endpoint
+from results.models import Order
 from tenants.fields import Mode
 from tenants.models import Merchant, RouteKey
 from tenants.onboarding import provision, register_merchant
 from tenants.routing import Route, find_mode, inside
+from tests.bench.portone import amount_of
 from tests.bench.urls import TABLE
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
@@ -55,6 +59,38 @@ def _open_stall(name: str, callback_url: str) -> Stall:
     with inside(merchant.schema_name):
         endpoint, secret = create_endpoint(route, url=f"{callback_url}/{name}", actor="bench", at=at)
     return Stall(route, *_keys(merchant), endpoint=endpoint.id, secret=secret)
+
+
+def connect(stalls: Sequence[Stall]) -> None:
+    """Give each merchant PortOne keys, which begin its sweeps."""
+    at = datetime.now(UTC)
+    for stall in stalls:
+        name = f"key-{stall.route.merchant_id}"
+        connect_account(stall.route, imp_key=name, imp_secret="not-a-secret", actor="bench", at=at)
+
+
+def register_orders(stalls: Sequence[Stall], numbers: Sequence[int]) -> None:
+    """Register orders as shops' servers do before the window opens: number n with stall n modulo their count."""
+    at = datetime.now(UTC)
+    for place, stall in enumerate(stalls):
+        with inside(stall.route.schema):
+            Order.objects.bulk_create(
+                [
+                    Order(
+                        mode=stall.route.mode,
+                        merchant_uid=f"order-{number}",
+                        expected_amount=amount_of(number),
+                        expected_currency="KRW",
+                        expected_exponent=0,
+                        expected_source="orders_api",
+                        registered_at=at,
+                        created_at=at,
+                    )
+                    for number in numbers
+                    if number % len(stalls) == place
+                ],
+                batch_size=5000,
+            )
 
 
 def _keys(merchant: Merchant) -> tuple[str, str]:
@@ -96,17 +132,45 @@ def _answers(port: int) -> bool:
 def sink() -> Iterator[str]:
     """Serve the merchants' side; gives its URL."""
     with process("-m", "tests.bench.sink") as running:
-        assert running.stdout is not None
-        yield f"http://127.0.0.1:{int(running.stdout.readline())}"
+        yield _address(running)
 
 
-def wait_for(holds: Callable[[], bool], *, every: float = 0.02) -> None:
-    """Return as soon as it holds; raise TimeoutError when it does not within PATIENCE."""
-    ends = time.monotonic() + PATIENCE
+@contextmanager
+def portone() -> Iterator[str]:
+    """Serve PortOne's side, for the processes that begin meanwhile; gives its URL."""
+    before = os.environ["PORTONE_V1_URL"]
+    with process("-m", "tests.bench.portone") as running:
+        os.environ["PORTONE_V1_URL"] = _address(running)
+        try:
+            yield os.environ["PORTONE_V1_URL"]
+        finally:
+            os.environ["PORTONE_V1_URL"] = before
+
+
+def _address(running: "subprocess.Popen[str]") -> str:
+    assert running.stdout is not None
+    return f"http://127.0.0.1:{int(running.stdout.readline())}"
+
+
+def tell(url: str) -> Any:
+    """Return what the sink or PortOne tells of itself."""
+    return httpx.get(url, trust_env=False, timeout=PATIENCE).json()
+
+
+def wait_for(holds: Callable[[], bool], *, every: float = 0.02, patience: float = PATIENCE) -> None:
+    """Return as soon as it holds; raise TimeoutError when it does not within `patience` seconds."""
+    ends = time.monotonic() + patience
     while not holds():
         if time.monotonic() > ends:
-            raise TimeoutError(f"did not come to hold within {PATIENCE:g} s")
+            raise TimeoutError(f"did not come to hold within {patience:g} s")
         time.sleep(every)
+
+
+def nothing_owed() -> bool:
+    """Say whether nothing is owed but sweeps, which go by the clock."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM public.tenants_duty WHERE kind <> 'sweep' LIMIT 1")
+        return cursor.fetchone() is None
 
 
 def count_rows(stalls: Sequence[Stall], table: str) -> int:
