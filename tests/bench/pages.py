@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import quantiles
 from typing import Any
@@ -19,24 +19,22 @@ BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 VIEWS = 40  # of each page in a round
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Page:
     """One page as its reader has it: milliseconds in which 95 of 100 views came, by rounds, and its queries."""
 
-    name: str
     p95: Figure
-    queries: list[str] = field(default_factory=list)
+    queries: Figure
 
 
-def look(stalls: Sequence[Stall], *, rounds: int, views: int = VIEWS) -> list[Page]:
-    """Let the owner of the first merchant look at the pages, in turns."""
+def look(stalls: Sequence[Stall], when: str, *, rounds: int, views: int = VIEWS) -> list[Page]:
+    """Let a member of the first merchant look at the pages, in turns."""
     client, route = sign_in(stalls[0]), stalls[0].route
-    pages = {
-        reverse(name, kwargs={"merchant": route.merchant_id, "mode": route.mode}): Page(shown, Figure(shown, unit="ms"))
-        for name, shown in (("home", "home"), ("payments", "payment list"))
-    }
-    for address, page in pages.items():
-        page.queries = count_queries(client, address)
+    pages: dict[str, Page] = {}
+    for name in ("home", "payments"):
+        address = reverse(name, kwargs={"merchant": route.merchant_id, "mode": route.mode})
+        asked = Figure(f"queries of {name}", [len(list_queries(client, address))], unit="queries")
+        pages[address] = Page(Figure(f"p95 of {name}, {when}", unit="ms"), asked)
     for _ in range(rounds):
         for address, page in pages.items():
             page.p95.rates.append(quantiles([view(client, address) for _ in range(views)], n=20)[-1])
@@ -64,7 +62,7 @@ def view(client: Client, address: str) -> float:
     return took
 
 
-def count_queries(client: Client, address: str) -> list[str]:
+def list_queries(client: Client, address: str) -> list[str]:
     """Return what one view asks the database, after one that warmed the process."""
     asked: list[str] = []
 

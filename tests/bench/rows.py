@@ -1,7 +1,7 @@
 """Millions of rows as four weeks of trade leave them, written by PostgreSQL itself.
 
-Of each three events: an order and its payment, told as awaiting a deposit, as expired, and as paid after all; a landing,
-a webhook and an answer of PortOne. Of each event a delivery, heard at its second attempt. All is settled, nothing owed.
+Of each three events: an order and its payment, told as awaiting a deposit, as expired, and as paid after all; a
+landing, a webhook and an answer of PortOne. Of each event a delivery, heard at its second attempt. Nothing is owed.
 """
 
 import json

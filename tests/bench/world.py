@@ -26,7 +26,7 @@ from tenants.management.commands.migrate import SCHEMAS_A_QUERY
 from tenants.models import Merchant, RouteKey
 from tenants.onboarding import provision, register_merchant
 from tenants.routing import Route, find_mode, inside
-from tests.bench.portone import amount_of
+from tests.bench.portone import AMOUNT
 from tests.bench.urls import TABLE
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
@@ -79,24 +79,22 @@ def register_orders(stalls: Sequence[Stall], numbers: Sequence[int]) -> None:
     """Register orders as shops' servers do before the window opens: number n with stall n modulo their count."""
     at = datetime.now(UTC)
     for place, stall in enumerate(stalls):
-        with inside(stall.route.schema):
-            Order.objects.bulk_create(
-                [
-                    Order(
-                        mode=stall.route.mode,
-                        merchant_uid=f"order-{number}",
-                        expected_amount=amount_of(number),
-                        expected_currency="KRW",
-                        expected_exponent=0,
-                        expected_source="orders_api",
-                        registered_at=at,
-                        created_at=at,
-                    )
-                    for number in numbers
-                    if number % len(stalls) == place
-                ],
-                batch_size=5000,
+        orders = [
+            Order(
+                mode=stall.route.mode,
+                merchant_uid=f"order-{number}",
+                expected_amount=AMOUNT,
+                expected_currency="KRW",
+                expected_exponent=0,
+                expected_source="orders_api",
+                registered_at=at,
+                created_at=at,
             )
+            for number in numbers
+            if number % len(stalls) == place
+        ]
+        with inside(stall.route.schema):
+            Order.objects.bulk_create(orders, batch_size=5000)
 
 
 def _keys(merchant: Merchant) -> tuple[str, str]:
