@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -86,7 +87,7 @@ def token(_name: str, _query: str) -> dict[str, Any]:
     return {"access_token": "bench", "now": now, "expired_at": now + 1800}
 
 
-RESPONSES = {
+RESPONSES: dict[str, Callable[[str, str], Any]] = {
     "token": token,
     "prepare": lambda name, query: {},
     "list": lambda name, query: {"total": 0, "previous": 0, "next": 0, "list": []},
