@@ -12,7 +12,7 @@ from config import embedded
 from config.logging import configure_logging
 from tests.bench.groups import GROUPS
 
-QUICK = {"rounds": 1, "seconds": 0.3, "merchants": 2, "schemas": 30, "events": 600}
+QUICK = {"rounds": 1, "seconds": 0.3, "merchants": 2, "schemas": 6, "events": 600}
 
 
 def main() -> int:

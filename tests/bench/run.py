@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import sys
+import time
 import traceback
 from argparse import Namespace
 from collections.abc import Callable, Iterator
@@ -86,6 +87,7 @@ def bench(asked: Namespace) -> int:
     failed: list[str] = []
     for name in asked.only or GROUPS:
         say(f"{name}: {GROUPS[name]}")
+        began = time.monotonic()
         if name in AFRESH:
             begin_afresh(asked.name)
         try:
@@ -95,7 +97,7 @@ def bench(asked: Namespace) -> int:
             say(traceback.format_exc())
         else:
             rows += [row(line) for line in lines]
-            say(*draw([row(line) for line in lines]), "")
+            say(*draw([row(line) for line in lines]), f"took {time.monotonic() - began:.0f} s", "")
         forget_duties()
     say("all figures", *draw(rows), *(f"{name}: FAILED" for name in failed))
     if asked.save:
@@ -133,8 +135,8 @@ def surroundings() -> list[str]:
 
 def _extent(asked: Namespace) -> str:
     return (
-        f"{asked.rounds} rounds of {asked.seconds:g} s, {asked.merchants} merchants; at scale {asked.schemas:,} schemas,"
-        f" {asked.events:,} events"
+        f"{asked.rounds} rounds of {asked.seconds:g} s, {asked.merchants} merchants;"
+        f" at scale {asked.schemas:,} merchants or {asked.events:,} events"
     )
 
 

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 
 from django.core.management import call_command
 
-from tenants import schemas
 from tenants.models import Merchant
 from tenants.onboarding import provision, register_merchant
+from tenants.schemas import forget_script, migrate_schema
 from tests.bench import accepting, pages, whole
 from tests.bench.figures import Absolute, Figure, Ratio
 from tests.bench.merchants import make_merchants
@@ -29,9 +29,9 @@ SLOWS, QUERIES = 2.0, 15  # goals at most: a ratio of p95, a number
 
 def measure_merchants(url: str, *, merchants: int, rounds: int, seconds: float) -> list[Line]:
     """Return what thousands of merchants change for those who are busy, for migrating, and for making another one."""
-    few = open_stalls(FEW, callback_url=url)
-    before = _rates(few, url, "with few merchants", rounds=rounds, seconds=seconds)
-    made = make_merchants(merchants - FEW, like=few[0].route.schema)
+    few = open_stalls(min(FEW, merchants // 3), callback_url=url)
+    before = _rates(few, url, f"with {len(few)} merchants", rounds=rounds, seconds=seconds)
+    made = make_merchants(merchants - len(few), like=few[0].route.schema)
     after = _rates(few, url, f"with {merchants:,} merchants", rounds=rounds, seconds=seconds)
     every = [*few, *(furnish(merchant, url) for merchant in made)]
     busy = _accepted(every, f"all of {merchants:,} busy", rounds=rounds, seconds=seconds)
@@ -79,8 +79,8 @@ def _compare(ours: Sequence[Figure], theirs: Sequence[Figure]) -> list[Ratio]:
 def _migrate(merchants: int, *, rounds: int) -> Ratio:
     """Compare migrating when nothing is to do with doing it one by one, which is extrapolated from some."""
     ours = Figure(f"migrate {merchants:,} merchants", unit="seconds")
-    theirs = Figure(f"one by one, from {ONE_BY_ONE}", unit="seconds")
-    names = list(Merchant.objects.ready().values_list("schema_name", flat=True)[:ONE_BY_ONE])
+    names = list(Merchant.objects.ready().values_list("schema_name", flat=True)[: min(ONE_BY_ONE, merchants // 3)])
+    theirs = Figure(f"one by one, from {len(names)}", unit="seconds")
     for _ in range(rounds):
         ours.rates.append(_seconds(lambda: call_command("migrate", verbosity=0)))
         theirs.rates.append(_seconds(lambda: _migrate_each(names)) * merchants / len(names))
@@ -89,12 +89,12 @@ def _migrate(merchants: int, *, rounds: int) -> Ratio:
 
 def _migrate_each(names: Sequence[str]) -> None:
     for name in names:
-        call_command("migrate_schemas", schema_name=name, interactive=False, verbosity=0)
+        migrate_schema(name)
 
 
 def _make() -> list[Line]:
     """Return how long it takes to make a merchant with its schema: the first of a process, and those after it."""
-    schemas.forget_script()
+    forget_script()
     first, others = Figure("first merchant of a process", unit="seconds"), Figure("creating a merchant", unit="seconds")
     first.rates.append(_seconds(_make_one))
     others.rates.extend(_seconds(_make_one) for _ in range(MADE))
