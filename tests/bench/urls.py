@@ -13,7 +13,7 @@ from django.views.decorators.csrf import csrf_exempt
 from config.urls import urlpatterns as ours
 from tenants.fields import new_id
 
-TABLE = "CREATE TABLE public.bench_bare (id uuid PRIMARY KEY, body text NOT NULL)"
+TABLE = "CREATE TABLE IF NOT EXISTS public.bench_bare (id uuid PRIMARY KEY, body text NOT NULL)"
 
 
 @csrf_exempt
