@@ -12,7 +12,8 @@ from config import embedded
 from config.logging import configure_logging
 from tests.bench.groups import GROUPS
 
-QUICK = {"rounds": 1, "seconds": 0.3, "merchants": 2, "schemas": 6, "events": 600}
+QUICK = {"rounds": 1, "seconds": 0.3, "merchants": 2, "quiet": 4, "payments": 20, "pace": 40.0}
+QUICK |= {"flood": 5_000, "waiting": 1_000, "schemas": 6, "events": 600}
 
 
 def main() -> int:
@@ -38,6 +39,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="how often each figure is taken (default: 5)")
     parser.add_argument("--seconds", type=float, default=2.0, help="of one round (default: 2)")
     parser.add_argument("--merchants", type=int, default=20, help="who receive and are told (default: 20)")
+    parser.add_argument("--quiet", type=int, default=200, help="who are paid now and then (default: 200)")
+    parser.add_argument("--payments", type=int, default=200, help="of a round at a steady pace (default: 200)")
+    parser.add_argument("--pace", type=float, help="payments a second then (default: a tenth of what is borne)")
+    parser.add_argument("--flood", type=int, default=50_000, help="deliveries of a neighbour (default: 50,000)")
+    parser.add_argument("--waiting", type=int, default=100_000, help="deliveries of a backlog (default: 100,000)")
     parser.add_argument("--schemas", type=int, default=2_000, help="merchants at scale (default: 2,000)")
     parser.add_argument("--events", type=int, default=5_000_000, help="stored at scale (default: 5,000,000)")
     parser.add_argument("--concurrency", type=int, default=64, help="of the bare loops (default: 64)")

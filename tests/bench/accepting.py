@@ -6,7 +6,7 @@ from django.db import connection
 
 from tests.bench.figures import Figure
 from tests.bench.load import Load, run_load
-from tests.bench.world import Stall, count_rows, web
+from tests.bench.world import Stall, count_rows, forget_duties, web
 
 BODY = '{"imp_uid": "%(imp_uid)s", "merchant_uid": "%(order)s", "status": "paid"}'
 QUERY = "imp_uid=%(imp_uid)s&merchant_uid=%(order)s&imp_success=true"
@@ -49,7 +49,7 @@ def check_all_kept(stalls: Sequence[Stall], before: int, answered: int) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM public.tenants_duty WHERE kind = 'verify'")
         owed = cursor.fetchone()[0]
-        cursor.execute("TRUNCATE public.tenants_duty")
+    forget_duties()
     noted = count_rows(stalls, "notification") - before
     if not answered == noted == owed:
         raise RuntimeError(f"{answered} were accepted, but {noted} notifications and {owed} duties are kept")

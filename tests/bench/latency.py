@@ -11,9 +11,8 @@ from tests.bench.accepting import BODY
 from tests.bench.figures import Figure
 from tests.bench.pace import Pace, run_pace
 from tests.bench.post import run_bare
-from tests.bench.telling import count_heard
 from tests.bench.whole import WARM_UP, Told, bare_way, check_all_paid, new_orders, prepare, working
-from tests.bench.world import Stall, nothing_owed, portone, tell, wait_for, web
+from tests.bench.world import Stall, portone, tell, wait_for, web
 
 
 def measure(
@@ -36,11 +35,9 @@ def measure(
 def sample(told: Told, amount: int, a_second: float) -> list[float]:
     """Let so many payments come at a steady pace; return after how many seconds each was heard of."""
     made = new_orders(told.stalls, amount)
-    before = count_heard(told.url)
     webhooks = [f"/webhook/{stall.webhook_key}" for stall in told.stalls]
     sent = run_pace(Pace(told.port, webhooks, BODY, made[0], amount, a_second, landings=[]))
-    wait_for(lambda: count_heard(told.url) >= before + amount)
-    wait_for(nothing_owed)
+    wait_for(lambda: tell(f"{told.url}/orders").keys() >= sent.keys(), every=0.1)
     told.paid += made
     heard = tell(f"{told.url}/orders")
     return [heard[order] - moment for order, moment in sent.items()]

@@ -12,7 +12,7 @@ from config import embedded
 from results.receive import NOTED
 from tenants.models import RouteKey
 from tests.bench.figures import Figure
-from tests.bench.world import Stall
+from tests.bench.world import Stall, forget_duties
 
 CLIENTS = 8  # as many connections as the web side has threads
 VALUE = re.compile(r"%\((\w+)\)s")
@@ -40,8 +40,7 @@ def measure(stalls: Sequence[Stall], *, rounds: int, seconds: float) -> Figure:
         for number, stall in enumerate(stalls):
             Path(folder, f"{number}.sql").write_text(script(stall))
         figure.rates.extend(_run(folder, len(stalls), seconds) for _ in range(rounds))
-    with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE public.tenants_duty")
+    forget_duties()
     return figure
 
 

@@ -8,8 +8,6 @@ import sys
 import time
 import traceback
 from argparse import Namespace
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from django.core.management import call_command
@@ -17,65 +15,14 @@ from django.db import connection
 
 from config import embedded
 from tenants.routing import forget_everything
-from tests.bench import accepting, confirming, pgbench, scale, telling, whole
-from tests.bench.figures import Ratio
 from tests.bench.groups import GROUPS
-from tests.bench.table import Line, Row, as_json, draw, row
-from tests.bench.world import Stall, open_stalls, sink
+from tests.bench.measures import MEASURES
+from tests.bench.table import Row, as_json, draw, row
+from tests.bench.world import forget_duties
 
 PACKAGES = ("Django", "granian", "psycopg", "httpx", "aiohttp", "httpx-aiohttp")
 
 
-@contextmanager
-def stalls_at_sink(asked: Namespace) -> Iterator[tuple[list[Stall], str]]:
-    """Give a group merchants of its own, and the address of the server that they hear us at."""
-    with sink() as url:
-        yield open_stalls(asked.merchants, callback_url=url), url
-
-
-def accept(asked: Namespace) -> list[Line]:
-    with stalls_at_sink(asked) as (stalls, _):
-        times = {"rounds": asked.rounds, "seconds": asked.seconds}
-        webhooks, landings, bare = accepting.measure(stalls, **times)
-        alone = pgbench.measure(stalls, **times)
-    return [Ratio(webhooks, bare, 0.80), Ratio(landings, bare, 0.75), alone]
-
-
-def confirm(asked: Namespace) -> list[Line]:
-    with stalls_at_sink(asked) as (stalls, _):
-        return [Ratio(*confirming.measure(stalls, rounds=asked.rounds, seconds=asked.seconds), 0.80)]
-
-
-def deliver(asked: Namespace) -> list[Line]:
-    times = {"rounds": asked.rounds, "seconds": asked.seconds, "concurrency": asked.concurrency}
-    with stalls_at_sink(asked) as (stalls, url):
-        return [Ratio(*telling.measure(stalls, url, **times), 0.50)]
-
-
-def whole_way(asked: Namespace) -> list[Line]:
-    with stalls_at_sink(asked) as (stalls, url):
-        return [Ratio(*whole.measure(stalls, url, rounds=asked.rounds, seconds=asked.seconds), 0.35)]
-
-
-def many_merchants(asked: Namespace) -> list[Line]:
-    with sink() as url:
-        return scale.measure_merchants(url, merchants=asked.schemas, rounds=asked.rounds, seconds=asked.seconds)
-
-
-def many_rows(asked: Namespace) -> list[Line]:
-    amounts = {"merchants": asked.merchants, "events": asked.events}
-    with sink() as url:
-        return scale.measure_rows(url, **amounts, rounds=asked.rounds, seconds=asked.seconds)
-
-
-MEASURES: dict[str, Callable[[Namespace], list[Line]]] = {
-    "accept": accept,
-    "confirm": confirm,
-    "deliver": deliver,
-    "whole": whole_way,
-    "merchants": many_merchants,
-    "rows": many_rows,
-}
 AFRESH = ("merchants", "rows")  # groups that count merchants or rows: nobody else's may be there
 
 
@@ -113,12 +60,6 @@ def begin_afresh(name: str) -> None:
     embedded.destroy(name)
     embedded.start(name)
     call_command("migrate", verbosity=0)
-
-
-def forget_duties() -> None:
-    """Take away what a group that failed has left to be done."""
-    with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE public.tenants_duty")
 
 
 def surroundings() -> list[str]:

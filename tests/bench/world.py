@@ -45,7 +45,7 @@ class Stall:
 
 
 def open_stalls(count: int, *, callback_url: str) -> list[Stall]:
-    """Make the merchants, and the one table of the bare view."""
+    """Make merchants, and the one table of the bare views."""
     with connection.cursor() as cursor:
         cursor.execute(TABLE)
     return [_open_stall(f"merchant-{secrets.token_hex(4)}", callback_url) for _ in range(count)]
@@ -117,12 +117,19 @@ def process(*command: str) -> Iterator["subprocess.Popen[str]"]:
 @contextmanager
 def web() -> Iterator[int]:
     """Serve the web side; gives its port."""
+    with serving() as (_, port):
+        yield port
+
+
+@contextmanager
+def serving() -> Iterator[tuple["subprocess.Popen[str]", int]]:
+    """Serve the web side; gives the process that watches over the others, and the port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    with process("manage.py", "serve", "--bind", f"127.0.0.1:{port}"):
+    with process("manage.py", "serve", "--bind", f"127.0.0.1:{port}") as running:
         wait_for(lambda: _answers(port))
-        yield port
+        yield running, port
 
 
 def _answers(port: int) -> bool:
@@ -175,6 +182,12 @@ def nothing_owed() -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM public.tenants_duty WHERE kind <> 'sweep' LIMIT 1")
         return cursor.fetchone() is None
+
+
+def forget_duties() -> None:
+    """Owe nothing any more; no worker may be at work."""
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE public.tenants_duty")
 
 
 def count_rows(stalls: Sequence[Stall], table: str) -> int:
