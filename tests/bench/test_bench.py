@@ -51,7 +51,7 @@ def run_bench(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_bench_runs_to_its_end_and_prints_its_figures(tmp_path: Path) -> None:
-    """`make bench` measures in one run, checks that nothing was lost or told twice, and shows each figure in a table."""
+    """`make bench` measures in one run, loses nothing, tells nothing twice, and shows each figure in a table."""
     saved = tmp_path / "figures.json"
 
     done = run_bench("--quick", "--save", str(saved))
