@@ -50,10 +50,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--name", default="bench", help="of the embedded database (default: bench)")
     parser.add_argument("--keep", action="store_true", help="keep the database for a look afterwards")
     parser.add_argument("--save", metavar="FILE", help="write the figures there too, as JSON")
-    asked = parser.parse_args()
-    if asked.quick:
-        vars(asked).update(QUICK)
-    return asked
+    if parser.parse_args().quick:
+        parser.set_defaults(**QUICK)
+    return parser.parse_args()
 
 
 @contextmanager
