@@ -1,7 +1,7 @@
 """How long the dashboard's pages take in this process, without a web server, and how many queries each asks."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import quantiles
@@ -27,18 +27,23 @@ class Page:
     queries: Figure
 
 
-def look(stalls: Sequence[Stall], when: str, *, rounds: int, views: int = VIEWS) -> list[Page]:
-    """Let a member of the first merchant look at the pages, in turns."""
-    client, route = sign_in(stalls[0]), stalls[0].route
-    pages: dict[str, Page] = {}
-    for name in ("home", "payments"):
-        address = reverse(name, kwargs={"merchant": route.merchant_id, "mode": route.mode})
-        asked = Figure(f"queries of {name}", [len(list_queries(client, address))], unit="queries")
-        pages[address] = Page(Figure(f"p95 of {name}, {when}", unit="ms"), asked)
+def look(shops: Mapping[str, Stall], *, rounds: int, views: int = VIEWS) -> dict[str, list[Page]]:
+    """Let a member of each merchant look at the same pages, in turns; return these by what the merchant is called."""
+    looked: dict[str, list[Page]] = {}
+    visits: list[tuple[Client, str, Page]] = []
+    for when, stall in shops.items():
+        client, route = sign_in(stall), stall.route
+        for name in ("home", "payments"):
+            address = reverse(name, kwargs={"merchant": route.merchant_id, "mode": route.mode})
+            asked = Figure(f"queries of {name}", [len(list_queries(client, address))], unit="queries")
+            page = Page(Figure(f"p95 of {name}, {when}", unit="ms"), asked)
+            looked.setdefault(when, []).append(page)
+            visits.append((client, address, page))
     for _ in range(rounds):
-        for address, page in pages.items():
-            page.p95.rates.append(quantiles([view(client, address) for _ in range(views)], n=20)[-1])
-    return list(pages.values())
+        taken = [[view(client, address) for client, address, _ in visits] for _ in range(views)]
+        for (_, _, page), times in zip(visits, zip(*taken, strict=True), strict=True):
+            page.p95.rates.append(quantiles(times, n=20)[-1])
+    return looked
 
 
 def sign_in(stall: Stall) -> Client:

@@ -16,11 +16,12 @@ from tenants.schemas import forget_script, migrate_schema
 from tests.bench import accepting, pages, whole
 from tests.bench.figures import Absolute, Figure, Ratio
 from tests.bench.merchants import make_merchants
-from tests.bench.rows import fill
+from tests.bench.rows import EVENTS_OF_A_PAYMENT, fill
 from tests.bench.table import Line
 from tests.bench.world import Stall, furnish, open_stalls
 
 FEW = 10  # merchants that the many are measured against
+A_PAGE = 100  # payments of a shop that fills a page of its list
 ONE_BY_ONE = 20  # schemas from which the time of migrating all of them one by one is extrapolated
 MADE = 5  # merchants made the real way
 STAYS, SKIPS, MADE_WITHIN = 0.9, 20.0, 0.5  # goals: a ratio, a ratio, seconds
@@ -46,15 +47,18 @@ def measure_merchants(url: str, *, merchants: int, rounds: int, seconds: float) 
 def measure_rows(url: str, *, merchants: int, events: int, rounds: int, seconds: float) -> list[Line]:
     """Return what millions of rows change for accepting, for the whole way and for the dashboard's pages."""
     stalls = open_stalls(merchants, callback_url=url)
-    drawn = pages.look(stalls, "empty", rounds=rounds)
+    empty, small = open_stalls(2, callback_url=url)
     before = _rates(stalls, url, "with no rows", rounds=rounds, seconds=seconds)
     fill(stalls, events)
-    filled = pages.look(stalls, f"at {events:,} events", rounds=rounds)
+    fill([small], A_PAGE * EVENTS_OF_A_PAYMENT)
+    shops = {f"at {events:,} events": stalls[0], f"at {A_PAGE} payments": small, "empty": empty}
+    large, little, none = pages.look(shops, rounds=rounds).values()
     after = _rates(stalls, url, f"with {events:,} events", rounds=rounds, seconds=seconds)
     return [
         *_compare(after, before),
-        *(Ratio(page.p95, empty.p95, SLOWS, at_most=True) for page, empty in zip(filled, drawn, strict=True)),
-        *(Absolute(page.queries, QUERIES) for page in filled),
+        *(Ratio(page.p95, other.p95, SLOWS, at_most=True) for page, other in zip(large, none, strict=True)),
+        *(Ratio(page.p95, other.p95, SLOWS, at_most=True) for page, other in zip(large, little, strict=True)),
+        *(Absolute(page.queries, QUERIES) for page in large),
     ]
 
 

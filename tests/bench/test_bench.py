@@ -39,6 +39,8 @@ FIGURES = [
     ("whole way, with 600 events", "whole way, with no rows"),
     ("p95 of home, at 600 events", "p95 of home, empty"),
     ("p95 of payments, at 600 events", "p95 of payments, empty"),
+    ("p95 of home, at 600 events", "p95 of home, at 100 payments"),
+    ("p95 of payments, at 600 events", "p95 of payments, at 100 payments"),
     ("queries of home", None),
     ("queries of payments", None),
 ]
