@@ -14,7 +14,17 @@ from tests.bench.accepting import BODY, QUERY
 from tests.bench.figures import Figure
 from tests.bench.load import Load, run_load
 from tests.bench.telling import WARM_UP, begin, check_all_told, deliver, make_deliveries, owe
-from tests.bench.world import Stall, forget_duties, nothing_owed, open_stalls, process, serving, tell, wait_for
+from tests.bench.world import (
+    PATIENCE,
+    Stall,
+    forget_duties,
+    nothing_owed,
+    open_stalls,
+    process,
+    serving,
+    tell,
+    wait_for,
+)
 
 STEADY = 3_000  # deliveries of a steady round
 SLOWEST = 200.0  # deliveries a second; a drain that is slower has failed
@@ -31,7 +41,7 @@ def measure(stalls: Sequence[Stall], url: str, *, rounds: int, amount: int = 100
         deliver(stalls, url, WARM_UP)
         for _ in range(rounds):
             steady.rates.append(deliver(stalls, url, STEADY))
-            drain.rates.append(deliver(stalls, url, amount, patience=max(30.0, amount / SLOWEST)))
+            drain.rates.append(deliver(stalls, url, amount, patience=max(PATIENCE, amount / SLOWEST)))
     check_all_told(stalls, url, before)
     return drain, steady
 

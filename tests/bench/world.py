@@ -30,7 +30,7 @@ from tests.bench.portone import AMOUNT
 from tests.bench.urls import TABLE
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
-PATIENCE = 30.0  # seconds for a process to come up or a backlog to drain
+PATIENCE = 120.0  # seconds for a process to come up or a backlog to drain
 
 
 @dataclass(frozen=True, slots=True)
