@@ -48,11 +48,6 @@ def make_schema(name: str) -> None:
         migrate_schema(name)
 
 
-def forget_script() -> None:
-    """Let the next schema be migrated, as a process's first one is."""
-    _scripts.clear()
-
-
 def migrate_schema(name: str, *, verbosity: int = 0) -> None:
     """Run the migrations that one schema lacks; those of shared apps would do nothing but take time."""
     with inside("public"):  # a migration that fails would leave this thread in the merchant's schema
