@@ -7,9 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
-from django.core.management import call_command
 from django.db import connection, transaction
-from psycopg import sql
 
 from tenants.fields import Mode, new_id
 from tenants.jobs import enqueue
@@ -26,7 +24,8 @@ from tenants.models import (
 from tenants.models.keys import new_api_key
 from tenants.models.merchant import ConfirmPolicy, Policy, schema_name_for
 from tenants.models.route_key import new_route_key
-from tenants.routing import forget_route, inside
+from tenants.routing import forget_route
+from tenants.schemas import make_schema
 from tenants.sealing import new_wrapped_data_key, open_vault
 
 log = structlog.get_logger()
@@ -118,11 +117,7 @@ def make_owed_schema(*, merchant: str) -> None:
 def _make_schema(merchant: Merchant, *, at: datetime) -> None:
     _set_state(merchant, Merchant.State.CREATING)
     try:
-        with connection.cursor() as cursor:
-            name = sql.Identifier(merchant.schema_name)
-            cursor.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(name))
-        with inside("public"):  # a migration that fails would leave this thread in the merchant's schema
-            call_command("migrate_schemas", schema_name=merchant.schema_name, interactive=False, verbosity=0)
+        make_schema(merchant.schema_name)
     except Exception as error:
         merchant.fault = f"{type(error).__name__}: {error}"[:500]
         _set_state(merchant, Merchant.State.FAILED)

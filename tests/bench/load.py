@@ -10,7 +10,9 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from itertools import count
 
 LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 HEAD_ENDS = b"\r\n\r\n"
@@ -19,23 +21,29 @@ WARMING = 0.3  # seconds that are not counted
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What to send. `%(imp_uid)s` and `%(order)s` in a target or body become new ones in each request."""
+    """What to send: for some seconds, or else so many. `%(imp_uid)s` and `%(order)s` become new ones in each request.
+
+    Their numbers count from `first`, or from anywhere, and number n goes to target n modulo their count.
+    """
 
     port: int
     targets: list[str]
     body: str
     status: int
-    seconds: float
+    seconds: float = 0.0
     connections: int = 16
+    first: int = 0
+    amount: int = 0
 
 
 @dataclass(slots=True)
 class Outcome:
-    """How many were answered: within the time that counts, and in all."""
+    """How many were answered: within the time that counts, and in all; `began` is on the clock that all share."""
 
     counted: int = 0
     answered: int = 0
     seconds: float = 0.0
+    began: float = 0.0
     refused: list[str] = field(default_factory=list)
 
     @property
@@ -53,15 +61,26 @@ def run_load(load: Load) -> Outcome:
     return outcome
 
 
+def request(target: str, body: str, number: int) -> bytes:
+    """Return one request as it stands on the wire; a GET if it has no body."""
+    named = {"imp_uid": f"imp_{number}", "order": f"order-{number}"}
+    sent = (body % named).encode()
+    lines = f"{'POST' if sent else 'GET'} {target % named} HTTP/1.1\r\nhost: 127.0.0.1\r\nuser-agent: bench\r\n"
+    if sent:
+        lines += f"content-type: application/json\r\ncontent-length: {len(sent)}\r\n"
+    return f"{lines}\r\n".encode() + sent
+
+
 class Caller(asyncio.Protocol):
     """One connection: sends, waits for the whole answer, sends the next."""
 
-    def __init__(self, load: Load, outcome: Outcome, *, counts_from: float, ends: float) -> None:
-        self.load, self.outcome = load, outcome
+    def __init__(
+        self, load: Load, outcome: Outcome, numbers: Iterator[int], *, counts_from: float, ends: float
+    ) -> None:
+        self.load, self.outcome, self.numbers = load, outcome, numbers
         self.counts_from, self.ends = counts_from, ends
         self.closed = asyncio.get_running_loop().create_future()
         self.heard = b""
-        self.number = random.getrandbits(60)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -69,14 +88,11 @@ class Caller(asyncio.Protocol):
         self.send()
 
     def send(self) -> None:
-        self.number += 1
-        named = {"imp_uid": f"imp_{self.number}", "order": f"order-{self.number}"}
-        target = random.choice(self.load.targets) % named
-        body = (self.load.body % named).encode()
-        lines = f"{'POST' if body else 'GET'} {target} HTTP/1.1\r\nhost: 127.0.0.1\r\nuser-agent: bench\r\n"
-        if body:
-            lines += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
-        self.transport.write(f"{lines}\r\n".encode() + body)
+        number = next(self.numbers, None)
+        if number is None:
+            self.transport.close()
+        else:
+            self.transport.write(request(self.load.targets[number % len(self.load.targets)], self.load.body, number))
 
     def data_received(self, data: bytes) -> None:
         self.heard += data
@@ -109,16 +125,21 @@ def is_whole(head: bytes, body: bytes) -> bool:
 
 
 async def send_for_a_while(load: Load) -> Outcome:
-    """Keep every connection busy until the time is over; what is under way then is still waited for."""
-    outcome = Outcome(seconds=load.seconds)
-    counts_from = time.perf_counter() + WARMING
+    """Keep every connection busy until the time is over or all is sent; what is under way then is waited for."""
+    outcome = Outcome(seconds=load.seconds, began=time.perf_counter())
+    counts_from = outcome.began + (0 if load.amount else WARMING)
+    ends = float("inf") if load.amount else counts_from + load.seconds
+    first = load.first or random.getrandbits(60)
+    numbers = iter(range(first, first + load.amount)) if load.amount else count(first)
     loop = asyncio.get_running_loop()
     callers = []
     for _ in range(load.connections):
-        caller = Caller(load, outcome, counts_from=counts_from, ends=counts_from + load.seconds)
+        caller = Caller(load, outcome, numbers, counts_from=counts_from, ends=ends)
         await loop.create_connection(lambda caller=caller: caller, "127.0.0.1", load.port)  # type: ignore[misc]
         callers.append(caller)
     await asyncio.gather(*(caller.closed for caller in callers))
+    if load.amount:
+        outcome.seconds = time.perf_counter() - outcome.began
     return outcome
 
 

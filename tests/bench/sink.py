@@ -1,6 +1,8 @@
 """The merchant's server, a process of its own and as fast as can be: answers 200, and remembers what it heard.
 
-`GET /count` tells how many different ids came, `GET /sample` some requests as they came, for checking signatures.
+A path with `/after/5/` in it is answered after 5 seconds. `GET /count` tells how many different ids came, `GET /orders`
+when each order was first heard of, on the clock that all processes share, `GET /waiting` how many are not answered yet,
+`GET /sample` some requests as they came, for checking signatures; `GET /forget` begins anew.
 """
 
 import asyncio
@@ -8,15 +10,21 @@ import json
 import re
 import signal
 import sys
+import time
+from typing import Any
 
 LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 ID = re.compile(rb"webhook-id: *(\S+)", re.IGNORECASE)
+ORDER = re.compile(rb'"order":{"id":"([^"]+)"')
+SLOW = re.compile(rb"^POST \S*/after/(\d+)/")
 HEAD_ENDS = b"\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nok"
 SAMPLED = 100  # one of so many is kept whole
 
 heard: set[bytes] = set()
+orders: dict[str, float] = {}
 sample: list[tuple[str, str]] = []
+waiting: set[asyncio.TimerHandle] = set()
 
 
 class Sink(asyncio.Protocol):
@@ -29,7 +37,7 @@ class Sink(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.waiting += data
         while request := self.next_request():
-            self.transport.write(answer(*request))
+            self.answer(*request)
 
     def next_request(self) -> tuple[bytes, bytes] | None:
         head, ends, rest = self.waiting.partition(HEAD_ENDS)
@@ -40,17 +48,49 @@ class Sink(asyncio.Protocol):
         self.waiting = rest[size:]
         return head, rest[:size]
 
+    def answer(self, head: bytes, body: bytes) -> None:
+        """Note a callback, or tell what was noted."""
+        if head.startswith(b"GET"):
+            told = json.dumps(tell(head.split()[1])).encode()
+            self.transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(told) + told)
+            return
+        note(head, body)
+        if slow := SLOW.match(head):
+            self.answer_later(int(slow[1]))
+        else:
+            self.transport.write(OK)
 
-def answer(head: bytes, body: bytes) -> bytes:
-    """Note a callback, or tell what was noted."""
-    if head.startswith(b"GET"):
-        told = json.dumps(len(heard) if b"/count" in head else sample).encode()
-        return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(told) + told
-    if named := ID.search(head):
-        heard.add(named[1])
-        if len(heard) % SAMPLED == 1:
-            sample.append((head.decode("ascii"), body.decode()))
-    return OK
+    def answer_later(self, seconds: int) -> None:
+        def answer() -> None:
+            waiting.discard(timer)
+            self.transport.write(OK)
+
+        timer = asyncio.get_running_loop().call_later(seconds, answer)
+        waiting.add(timer)
+
+
+def note(head: bytes, body: bytes) -> None:
+    if not (named := ID.search(head)):
+        return
+    heard.add(named[1])
+    if order := ORDER.search(body):
+        orders.setdefault(order[1].decode(), time.perf_counter())
+    if len(heard) % SAMPLED == 1:
+        sample.append((head.decode("ascii"), body.decode()))
+
+
+def tell(path: bytes) -> Any:
+    match path:
+        case b"/count":
+            return len(heard)
+        case b"/orders":
+            return orders
+        case b"/waiting":
+            return len(waiting)
+        case b"/forget":
+            for kept in (heard, orders, sample):
+                kept.clear()
+    return sample
 
 
 async def serve() -> None:

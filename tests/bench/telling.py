@@ -1,14 +1,9 @@
 """How many deliveries one worker process makes, beside a bare loop that only POSTs with the same client."""
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-
-import httpx
-from django.db import connection
 
 from results.core.ids import encode
 from results.core.signing import verify
@@ -17,7 +12,8 @@ from tenants.fields import new_id
 from tenants.models import Duty
 from tenants.routing import inside
 from tests.bench.figures import Figure
-from tests.bench.world import Stall, count_rows, process, wait_for
+from tests.bench.post import Bare, run_bare
+from tests.bench.world import PATIENCE, Stall, count_rows, nothing_owed, process, tell, wait_for
 
 A_SECOND = 1500  # deliveries made ready for each second of a round
 WARM_UP = 300
@@ -28,31 +24,24 @@ def measure(
 ) -> tuple[Figure, Figure]:
     """Return the rates of the worker and of the bare loop, taken in turns."""
     worker, bare = Figure("deliveries"), Figure("bare POSTs")
-    amount = int(seconds * A_SECOND)
+    amount, before = int(seconds * A_SECOND), begin(stalls, url)
     with process("manage.py", "worker"):
         deliver(stalls, url, WARM_UP)
         for _ in range(rounds):
-            bare.rates.append(post(f"{url}/bare", amount, concurrency))
+            bare.rates.append(run_bare(Bare(f"{url}/bare", body(), amount, concurrency)).rate)
             worker.rates.append(deliver(stalls, url, amount))
-    check_all_told(stalls, url)
+    check_all_told(stalls, url, before)
     return worker, bare
 
 
-def post(url: str, amount: int, concurrency: int) -> float:
-    """Return how many POSTs a second the bare loop makes, in its own process."""
-    asked = json.dumps({"url": url, "body": body(), "amount": amount, "concurrency": concurrency})
-    command = [sys.executable, "-m", "tests.bench.post"]
-    return float(subprocess.run(command, input=asked, capture_output=True, text=True, check=True).stdout)
-
-
-def deliver(stalls: Sequence[Stall], url: str, amount: int) -> float:
+def deliver(stalls: Sequence[Stall], url: str, amount: int, *, patience: float = PATIENCE) -> float:
     """Owe so many deliveries at one moment, and return how many a second were made and recorded."""
     each = amount // len(stalls) or 1
     before = count_heard(url)
     made = [make_deliveries(stall, each) for stall in stalls]
     Duty.objects.bulk_create(owe(stalls, made, at=datetime.now(UTC)))
     started = time.perf_counter()
-    wait_for(lambda: count_heard(url) >= before + each * len(stalls))
+    wait_for(lambda: count_heard(url) >= before + each * len(stalls), patience=patience)
     wait_for(nothing_owed, every=0.005)
     return each * len(stalls) / (time.perf_counter() - started)
 
@@ -89,23 +78,27 @@ def body() -> str:
     return json.dumps({"id": encode("evt", new_id()), "type": "payment.paid", "filler": "x" * 1500})
 
 
-def nothing_owed() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM public.tenants_duty LIMIT 1")
-        return cursor.fetchone() is None
-
-
 def count_heard(url: str) -> int:
-    return int(httpx.get(f"{url}/count", trust_env=False).json())
+    return int(tell(f"{url}/count"))
 
 
-def check_all_told(stalls: Sequence[Stall], url: str) -> None:
+def begin(stalls: Sequence[Stall], url: str) -> tuple[int, int]:
+    """Let the sink forget what it heard before; return how many events and attempts there are by now."""
+    tell(f"{url}/forget")
+    return count_rows(stalls, "event"), count_rows(stalls, "attempt")
+
+
+def check_all_told(stalls: Sequence[Stall], url: str, before: tuple[int, int]) -> None:
     """See to it that each event was heard once and recorded once, and that a sample of signatures holds."""
-    events, attempts = count_rows(stalls, "event"), count_rows(stalls, "attempt")
+    events, attempts = count_rows(stalls, "event") - before[0], count_rows(stalls, "attempt") - before[1]
     if not events == attempts == count_heard(url):
         raise RuntimeError(f"{events} events, {attempts} attempts, {count_heard(url)} heard")
+    check_signatures(stalls, url)
+
+
+def check_signatures(stalls: Sequence[Stall], url: str) -> None:
     secrets = [stall.secret for stall in stalls]
-    for head, text in httpx.get(f"{url}/sample", trust_env=False).json():
+    for head, text in tell(f"{url}/sample"):
         headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:])
         if not verify(text.encode(), headers, secrets=secrets, at=datetime.now(UTC), tolerance=timedelta(hours=1)):
             raise RuntimeError(f"a signature does not hold: {head}")

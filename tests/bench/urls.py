@@ -1,4 +1,9 @@
-"""The bare view: what Django and PostgreSQL do at the least to keep a request. Same server, same middleware."""
+"""The bare views: what Django and PostgreSQL do at the least to keep a request, and to look one row up.
+
+Same server, same middleware.
+"""
+
+from uuid import UUID
 
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -8,7 +13,7 @@ from django.views.decorators.csrf import csrf_exempt
 from config.urls import urlpatterns as ours
 from tenants.fields import new_id
 
-TABLE = "CREATE TABLE public.bench_bare (id uuid PRIMARY KEY, body text NOT NULL)"
+TABLE = "CREATE TABLE IF NOT EXISTS public.bench_bare (id uuid PRIMARY KEY, body text NOT NULL)"
 
 
 @csrf_exempt
@@ -19,4 +24,12 @@ def bare(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"received": True})
 
 
-urlpatterns = [*ours, path("bare", bare)]
+@csrf_exempt
+def bare_look(request: HttpRequest, id_: UUID) -> HttpResponse:
+    """Answer whether there is such a row: one raw SELECT by its key."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT body FROM public.bench_bare WHERE id = %s", [id_])
+        return JsonResponse({"found": cursor.fetchone() is not None})
+
+
+urlpatterns = [*ours, path("bare", bare), path("bare/<uuid:id_>", bare_look)]

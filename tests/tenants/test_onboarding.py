@@ -2,14 +2,18 @@
 
 import hashlib
 import threading
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, connections, transaction
+from django.db.migrations import Migration, RunPython, RunSQL
+from django.db.models.signals import pre_migrate
 from psycopg import sql
 
 from results.models import Order
+from tenants.management.commands.migrate import schemas_behind
 from tenants.models import ApiKey, AuditEntry, Membership, Merchant, MerchantKey, MerchantMode, RouteKey, User
 from tenants.models.keys import digest_of, new_api_key
 from tenants.onboarding import (
@@ -21,11 +25,20 @@ from tenants.onboarding import (
     rotate_route_key,
 )
 from tenants.routing import find_mode, find_route, forget_everything, inside
+from tenants.schemas import can_be_said_again
 from tenants.sealing import open_vault
 from tests.tenants.conftest import NOON, Register
 
 Cast = dict[str, Merchant]
 SECOND = timedelta(seconds=1)
+DESCRIBED = """
+SELECT 'column', table_name::text, column_name::text, data_type::text, is_nullable, column_default,
+    generation_expression, character_maximum_length, numeric_precision, collation_name, identity_generation
+FROM information_schema.columns WHERE table_schema = {0}
+UNION ALL SELECT 'index', indexname, indexdef, '', '', '', '', 0, 0, '', '' FROM pg_indexes WHERE schemaname = {0}
+UNION ALL SELECT 'constraint', conname, pg_get_constraintdef(oid), '', '', '', '', 0, 0, '', ''
+FROM pg_constraint WHERE connamespace = (SELECT oid FROM pg_namespace WHERE nspname = {0})
+"""
 
 
 def run(statement: str, *names: str) -> list[Any]:
@@ -88,6 +101,81 @@ def test_provisioning_twice_changes_nothing(register: Register) -> None:
     again = provision(Merchant.objects.get(id=newcomer.id), at=NOON + SECOND)
 
     assert again.ready_at == NOON
+
+
+def described(merchant: Merchant) -> list[Any]:
+    """Return all that the database knows of a merchant's tables, without the schema's name."""
+    rows = run(DESCRIBED.replace("{0}", sql.Literal(merchant.schema_name).as_string()))
+    return sorted(tuple(str(part).replace(merchant.schema_name, "its") for part in row) for row in rows)
+
+
+def books(merchant: Merchant) -> list[Any]:
+    return run("SELECT app, name FROM {}.{} ORDER BY 1, 2", merchant.schema_name, "django_migrations")
+
+
+def test_schemas_made_again_are_like_a_migrated_one(register: Register) -> None:
+    """What a process makes after its first schema has the same columns, indexes, constraints and books."""
+    provision(register(), at=NOON)
+    again, migrated = provision(register(), at=NOON), register()
+    run("CREATE SCHEMA {}", migrated.schema_name)  # so that it is not made again, but migrated
+    provision(migrated, at=NOON)
+
+    assert len(described(again)) > 200
+    assert described(again) == described(migrated)
+    assert books(again) == books(migrated)
+    assert schemas_behind([again.schema_name]) == []
+
+
+def test_a_process_migrates_its_first_schema_alone(register: Register) -> None:
+    """The schemas after it are made of the statements that made the first: Django makes no models anew for them."""
+    provision(register(), at=NOON)
+    migrated: list[str] = []
+
+    def note(**said: Any) -> None:
+        migrated.append(said["using"])
+
+    pre_migrate.connect(note)
+    try:
+        provision(register(), at=NOON)
+    finally:
+        pre_migrate.disconnect(note)
+
+    assert migrated == []
+
+
+def test_only_statements_are_said_again() -> None:
+    """A migration that runs Python, or goes without a transaction, is never repeated for another schema."""
+    plain, python, bare = (Migration(name, "results") for name in ("plain", "python", "bare"))
+    plain.operations = [RunSQL("SELECT 1")]
+    python.operations = [RunPython(RunPython.noop)]
+    bare.atomic = False
+    others = Migration("python", "tenants")
+    others.operations = python.operations
+
+    assert can_be_said_again([plain, others])
+    assert not can_be_said_again([plain, python])
+    assert not can_be_said_again([plain, bare])
+
+
+def test_a_schema_made_again_is_there_whole_or_not_at_all(register: Register) -> None:
+    """Whoever makes a schema again and fails leaves nothing of it, and the next try makes it."""
+    provision(register(), at=NOON)
+    newcomer = register()
+
+    with connection.execute_wrapper(fail_at("payment_paid")), pytest.raises(OSError, match="payment_paid"):
+        provision(newcomer, at=NOON)
+
+    assert newcomer.schema_name not in schemas()
+    assert provision(Merchant.objects.get(id=newcomer.id), at=NOON).state == "ready"
+
+
+def fail_at(word: str) -> Callable[..., Any]:
+    def fail(execute: Any, statement: Any, *rest: Any) -> Any:
+        if word in str(statement):
+            raise OSError(word)
+        return execute(statement, *rest)
+
+    return fail
 
 
 def test_a_failure_is_kept_and_can_be_mended(register: Register) -> None:

@@ -9,9 +9,9 @@ from django_tenants.management.commands.migrate import Command as DjangoTenantsM
 from psycopg import sql
 
 from tenants.models import Merchant
+from tenants.schemas import TENANT_APP, migrate_schema
 
 SCHEMAS_A_QUERY = 500
-TENANT_APP = "results"
 
 
 class Command(DjangoTenantsMigrate):
@@ -27,7 +27,7 @@ class Command(DjangoTenantsMigrate):
         schemas = list(Merchant.objects.ready().order_by("id").values_list("schema_name", flat=True))
         due = schemas_behind(schemas)
         for schema in due:
-            call_command("migrate_schemas", schema_name=schema, **quiet)
+            migrate_schema(schema, verbosity=quiet["verbosity"])
         if options["verbosity"]:
             skipped = len(schemas) - len(due)
             self.stdout.write(f"public schema up to date; merchants: {len(due)} migrated, {skipped} already up to date")
