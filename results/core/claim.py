@@ -170,6 +170,8 @@ def _read_body(content_type: str, body: bytes, problems: list[str]) -> list[tupl
 
 
 def _decode(content_type: str, body: bytes) -> str:
+    if "charset" not in content_type.lower():
+        return body.decode("utf-8", "replace").removeprefix("\ufeff")
     message = Message()
     message["content-type"] = content_type.replace("\r", " ").replace("\n", " ")
     try:

@@ -1,6 +1,7 @@
 """Do the duties and jobs until SIGTERM."""
 
 import asyncio
+import gc
 import signal
 from argparse import ArgumentParser
 from collections.abc import Mapping
@@ -64,6 +65,7 @@ class Command(BaseCommand):
             raise CommandError(f"METRICS_BIND {fault}") from None
         connection.settings_dict["OPTIONS"]["options"] += f" {PLAN_ONCE}"  # of every thread: they share the settings
         connection.close()
+        gc.freeze()  # what is loaded stays, and need not be gone through again and again
         asyncio.run(work(threads=threads))
 
 

@@ -1,5 +1,6 @@
 """Serve the web side: WSGI under Granian."""
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -73,7 +74,9 @@ def load_application(target: str) -> Any:
     """
     threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     module, _, name = target.partition(":")
-    return getattr(import_module(module), name)
+    application = getattr(import_module(module), name)
+    gc.freeze()  # what is loaded stays, and need not be gone through again and again
+    return application
 
 
 def end_with(parent: int) -> None:
