@@ -28,14 +28,14 @@ def run_hot(
     """Run a statement, whose `{schema}` is the merchant's, on Django's connection and in its open transaction if any.
 
     One round trip. A prepared one keeps the plan that suited its tables when they were small, until they are analysed:
-    that is for statements with one way to go, and for a worker's (PLAN_ONCE). Raises django.db.Error as Django's own
-    cursor does.
+    that is for statements with one way to go, and in a worker for all (PLAN_ONCE). Raises django.db.Error as Django's
+    own cursor does.
     """
     connection.ensure_connection()
     connection.validate_no_broken_transaction()
     with connection.wrap_database_errors:
         cursor = psycopg.Cursor(_prepares(connection.connection))
-        return cursor.execute(_place(statement, schema), values, prepare=None if prepared else False)
+        return cursor.execute(_place(statement, schema), values, prepare=_prepare(prepared))
 
 
 class Statement(NamedTuple):
@@ -63,9 +63,7 @@ def run_for_each(statements: Sequence[tuple[str, Statement]]) -> list[list[tuple
         raw = _prepares(connection.connection)
         with raw.pipeline():
             cursors = [
-                psycopg.Cursor(raw).execute(
-                    _place(one.text, schema), one.values, prepare=None if one.prepared else False
-                )
+                psycopg.Cursor(raw).execute(_place(one.text, schema), one.values, prepare=_prepare(one.prepared))
                 for schema, one in statements
             ]
         return [cursor.fetchall() if cursor.pgresult and cursor.pgresult.ntuples else [] for cursor in cursors]
@@ -74,6 +72,11 @@ def run_for_each(statements: Sequence[tuple[str, Statement]]) -> list[list[tuple
 @lru_cache(maxsize=10_000)
 def _place(statement: LiteralString, schema: str) -> bytes:
     return sql.SQL(statement).format(schema=sql.Identifier(schema)).as_bytes()
+
+
+def _prepare(safe: bool) -> bool | None:
+    """Return what psycopg is to do: prepare a statement that is run often, or never."""
+    return None if safe or PLAN_ONCE in connection.settings_dict["OPTIONS"]["options"] else False
 
 
 def _prepares(raw: "psycopg.Connection[tuple[Any, ...]]") -> "psycopg.Connection[tuple[Any, ...]]":
