@@ -61,11 +61,15 @@ def run_for_each(statements: Sequence[tuple[str, Statement]]) -> list[list[tuple
     connection.validate_no_broken_transaction()
     with connection.wrap_database_errors:
         raw = _prepares(connection.connection)
-        with raw.pipeline():
+        with raw.pipeline() as pipeline:
             cursors = [
                 psycopg.Cursor(raw).execute(_place(one.text, schema), one.values, prepare=_prepare(one.prepared))
                 for schema, one in statements
             ]
+            if connection.in_atomic_block:
+                # The way out of a pipeline ends with a message that stops the server's clock for idle transactions:
+                # whoever freezes while these wait for a lock would keep its own locks for ever.
+                pipeline.sync()
         return [cursor.fetchall() if cursor.pgresult and cursor.pgresult.ntuples else [] for cursor in cursors]
 
 

@@ -27,8 +27,8 @@ from tenants.statements import run_together
 from tests.factories import Cast
 from tests.flow.test_hot_path import at_the_wire
 
-MOST_ROUND_TRIPS = 6
-WITH_TOKENS = 8  # the keys that they are signed with are read once, and the merchant's schema is named for that
+MOST_ROUND_TRIPS = 8
+WITH_TOKENS = 10  # the keys that they are signed with are read once, and the merchant's schema is named for that
 PAID = Snapshot(
     imp_uid="imp_a",
     merchant_uid="order-1",

@@ -36,7 +36,7 @@ def test_tries_that_are_found_together_are_told_as_they_happened(bakery: Cast, r
     pays_at_the_second_try(bakery, "order-1")
 
     landing = bakery.lands(merchant_uid="order-1", imp_success="true")
-    run_worker()
+    run_worker(until=lambda: len(bakery.told()) == 2)
 
     told: list[dict[str, Any]] = bakery.events("order-1")
     assert [(event["sequence"], event["type"]) for event in told] == [(1, "payment.declined"), (2, "payment.paid")]

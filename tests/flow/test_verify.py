@@ -249,7 +249,7 @@ def test_an_order_without_a_payment_id_is_searched(bakery: Cast, run_worker: Wor
     pays(bakery, "order-2")
 
     bakery.lands(merchant_uid=order, imp_success="true")
-    run_worker()
+    run_worker(until=lambda: len(bakery.told()) == 2)
 
     assert questions(bakery) == {"findAll": 1}
     assert bakery.told() == ["payment.declined", "payment.paid"]
