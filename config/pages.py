@@ -4,10 +4,12 @@ PortOne's webhooks, the customer's page and the API read and set no cookie, and 
 """
 
 from collections.abc import Callable
-from typing import Any, Final
+from threading import Lock
+from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 from allauth.usersessions.middleware import UserSessionsMiddleware
+from cachetools import TTLCache
 from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
@@ -72,7 +74,25 @@ def doors(get_response: View) -> View:
     return pass_through
 
 
-CHAIN: Final = (
+class Activity(UserSessionsMiddleware):
+    """Notes that a session is in use, once a minute in each process: what its list shows is read by people."""
+
+    lock: ClassVar = Lock()
+    noted: ClassVar[TTLCache[str, bool]] = TTLCache(10_000, 60)
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        key = request.session.session_key
+        with self.lock:
+            if key and key in self.noted:
+                return self.get_response(request)
+        response: HttpResponse = super().__call__(request)
+        if key:
+            with self.lock:
+                self.noted[key] = True
+        return response
+
+
+CHAIN: Final[tuple[Callable[[View], Any], ...]] = (
     apart,
     SessionMiddleware,
     LocaleMiddleware,
@@ -81,7 +101,7 @@ CHAIN: Final = (
     MessageMiddleware,
     HtmxMiddleware,
     doors,
-    UserSessionsMiddleware,
+    Activity,
 )
 
 

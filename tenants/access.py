@@ -4,7 +4,7 @@ Whoever is no member finds nothing: another merchant's page is a 404, as one tha
 low for a deed is told so, since its page is no secret to a member.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Concatenate, Final, ParamSpec, cast
@@ -15,7 +15,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 
 from tenants.fields import Mode
-from tenants.models import Membership, User
+from tenants.models import Membership, Merchant, User
 from tenants.routing import Route, find_mode, inside
 
 P = ParamSpec("P")
@@ -26,10 +26,14 @@ RANKS: Final = {Role.VIEWER: 0, Role.DEVELOPER: 1, Role.ADMIN: 2, Role.OWNER: 3}
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a signed-in person is: a merchant they are a member of, one of its modes, and their role there."""
+    """Where a signed-in person is: a merchant they are a member of, one of its modes, and their role there.
+
+    `memberships` are all that this person has, oldest first.
+    """
 
     route: Route
     membership: Membership
+    memberships: Sequence[Membership] = ()
 
     @property
     def user(self) -> User:
@@ -70,7 +74,13 @@ def member_page(
 
 def find_place(user: User, merchant: UUID, mode: str) -> Place | None:
     """Return where these words of a URL lead this person, or None: nowhere, or to a merchant of others."""
-    mine = Membership.objects.select_related("user", "merchant").filter(user=user, merchant=merchant)
-    membership = mine.filter(merchant__closed_at=None).first()
+    memberships = memberships_of(user)
+    membership = next((one for one in memberships if one.merchant_id == merchant), None)
     route = find_mode(merchant, mode) if membership and mode in Mode.values else None
-    return Place(route, membership) if route and membership else None
+    return Place(route, membership, memberships) if route and membership else None
+
+
+def memberships_of(user: User) -> list[Membership]:
+    """Return what a person belongs to, oldest first; merchants that are closed or not ready yet left out."""
+    mine = Membership.objects.select_related("user", "merchant").filter(user=user, merchant__closed_at=None)
+    return list(mine.filter(merchant__state=Merchant.State.READY).order_by("id"))

@@ -3,13 +3,12 @@
 from typing import Any, cast
 
 from django.conf import settings
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import get_language
 
-from tenants.access import Place
-from tenants.models import Membership, Merchant, User
+from tenants.access import Place, memberships_of
+from tenants.models import User
 
 
 def draw(request: HttpRequest, template: str, place: Place | None, *, status: int = 200, **facts: Any) -> HttpResponse:
@@ -17,16 +16,10 @@ def draw(request: HttpRequest, template: str, place: Place | None, *, status: in
     user = cast("User", request.user)
     common = {
         "place": place,
-        "memberships": memberships_of(user) if user.is_authenticated else [],
+        "memberships": place.memberships if place else memberships_of(user) if user.is_authenticated else [],
         "language": get_language(),
         "languages": settings.LANGUAGES,
     }
     response = render(request, template, common | facts, status=status)
     response.headers["Vary"] = "HX-Request, Cookie, Accept-Language"
     return response
-
-
-def memberships_of(user: User) -> QuerySet[Membership]:
-    """Return what a person belongs to, oldest first; merchants that are closed or not ready yet left out."""
-    mine = Membership.objects.select_related("merchant").filter(user=user, merchant__closed_at=None)
-    return mine.filter(merchant__state=Merchant.State.READY).order_by("id")
