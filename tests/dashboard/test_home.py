@@ -423,7 +423,7 @@ def test_hostile_texts_stay_texts(bakery: Cast, member: Client) -> None:
 
 
 def test_the_number_of_queries_does_not_grow(bakery: Cast, member: Client) -> None:
-    """Home asks at most fifteen times, eight times for figures, however much happened."""
+    """Home asks at most a dozen times, eight times for figures, however much happened."""
     counts, own = [], []
     for number in (1, 6):
         for place in range(number):
@@ -436,7 +436,7 @@ def test_the_number_of_queries_does_not_grow(bakery: Cast, member: Client) -> No
         counts.append(len(asked))
         own.append(sum("results_" in text for text in asked))
 
-    assert counts[0] == counts[1] <= 15
+    assert counts[0] == counts[1] <= 12
     assert own == [8, 8]
 
 
