@@ -326,6 +326,32 @@ def test_steps_of_many_merchants_do_not_mix(database: Cast) -> None:
     assert asyncio.run(run_all()) == schemas
 
 
+def test_a_merchants_steps_keep_to_one_thread_while_it_is_free(database: Cast) -> None:
+    """Steps after each other meet the same connection; one that comes meanwhile waits for nobody, while one is free."""
+    schema = database["bakery"].schema_name
+
+    async def run_all() -> tuple[set[int], int, bool]:
+        threads, block = Threads(3), threading.Event()
+        try:
+            usual = {await threads.run(schema, threading.get_ident) for _ in range(5)}
+            slow = asyncio.create_task(threads.run(schema, block.wait, 20))
+            await asyncio.sleep(0)
+            beside = await threads.run(schema, threading.get_ident)
+            waited = slow.done()
+            block.set()
+            await slow
+            return usual, beside, waited
+        finally:
+            await asyncio.gather(*(threads.run("public", connections.close_all) for _ in range(3)))
+            threads.close()
+
+    usual, beside, waited = asyncio.run(run_all())
+
+    assert len(usual) == 1
+    assert beside not in usual
+    assert not waited
+
+
 # Isolation
 
 
