@@ -303,6 +303,10 @@ def later(make_due: Callable[[], None]) -> Callable[[Cast], None]:
         with inside(cast.merchant.schema_name):
             Notification.objects.update(received_at=F("received_at") - timedelta(hours=1))
             Verification.objects.update(asked_at=F("asked_at") - timedelta(hours=1))
+        spent = Credential.objects.filter(merchant=cast.merchant)
+        spent.update(
+            spent_until=F("spent_until") - timedelta(hours=1), slowed_until=F("slowed_until") - timedelta(hours=1)
+        )
         make_due()
 
     return pass_by
