@@ -3,13 +3,13 @@
 All or nothing, and many of one merchant together when they come in fast.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
 import structlog
-from django.db import Error, transaction
+from django.db import transaction
 from psycopg.types.json import Jsonb
 
 from results import health
@@ -17,8 +17,8 @@ from results.backlog import lock
 from results.core.verdict import Delivered, EndpointGone, RetryAt, asked_delay
 from results.deliver import Tried
 from results.health import Outcome
-from tenants.routing import CUT_OFF, Route
-from tenants.statements import Statement, run_for_each, run_hot
+from tenants.routing import Route
+from tenants.statements import HURRY, Statement, run_for_each, run_hot
 
 log = structlog.get_logger()
 
@@ -72,32 +72,14 @@ def record(route: Route, tried: Sequence[Tried], *, at: datetime) -> None:
         health.note(route, endpoints, [_outcome(one) for one in telling], at=at)
 
 
-def record_healthy(batches: Sequence[tuple[Route, Sequence[Tried]]], *, at: datetime) -> list[Exception | None]:
+def record_healthy(batches: Sequence[tuple[Route, Sequence[Tried]]], *, at: datetime) -> None:
     """Write down, for several merchants in one round trip, attempts that say nothing new of their endpoints.
 
-    Returns what kept one merchant's from being written, in their order.
+    All or none. Raises django.db.Error for one merchant's fault, and when rows are locked for half a second: then each
+    is to be recorded for itself.
     """
-    runs = [(route.schema, _values(tried, at=at)) for route, tried in batches]
-    if len(runs) > 1:
-        try:
-            run_for_each([(schema, Statement(RECORDED, values, prepared=True)) for schema, values in runs])
-        except CUT_OFF:
-            raise
-        except Error as error:
-            log.warning("attempts_recorded_one_by_one", error=type(error).__name__)
-        else:
-            return [None] * len(runs)
-    return [_try_to_write(*run) for run in runs]
-
-
-def _try_to_write(schema: str, values: Mapping[str, Any]) -> Exception | None:
-    try:
-        run_hot(RECORDED, schema, values, prepared=True)
-    except CUT_OFF:
-        raise
-    except Error as error:
-        return error
-    return None
+    runs = [(route.schema, Statement(RECORDED, _values(tried, at=at), prepared=True)) for route, tried in batches]
+    run_for_each([HURRY, *runs])
 
 
 def _values(tried: Sequence[Tried], *, at: datetime) -> dict[str, Any]:

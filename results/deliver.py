@@ -38,7 +38,7 @@ from tenants.encryption import Vault
 from tenants.fields import new_id
 from tenants.models import Duty
 from tenants.routing import CUT_OFF, Route, inside
-from tenants.statements import Statement, run_for_each, run_hot
+from tenants.statements import HURRY, Statement, is_locked, run_for_each, run_hot
 
 log = structlog.get_logger()
 
@@ -53,8 +53,8 @@ LEAST_WAIT, MOST_WAIT = timedelta(seconds=0.2), timedelta(seconds=5)
 # Not the ORM: making models of rows that are read once took a third of a delivery's time.
 # `held` is the soft guard of an order: an earlier event of it is still owed to this endpoint. It holds for a minute;
 # in a drain until the earlier one was tried, and for a minute from then. News waits for nothing that was heard once and
-# is only told again: that may be the last of a hundred thousand. COALESCE and OFFSET keep the planner from the index of
-# what is undelivered: it is short on most days, and a backlog would be read through for each delivery of it.
+# is only told again: that may be the last of a hundred thousand. COALESCE, DISTINCT and OFFSET keep the planner from
+# the indexes of what an endpoint waits for: that is little on most days, and a backlog would be read for each delivery.
 LEFT_TO_SEND: Final = """
 SELECT delivery.id, delivery.event_id, event.type, event.created_at, delivery.endpoint_id, endpoint.url, event.body,
     delivery.tries, delivery.step, COALESCE(delivery.began_at, delivery.created_at), delivery.replay_id IS NOT NULL,
@@ -67,7 +67,7 @@ SELECT delivery.id, delivery.event_id, event.type, event.created_at, delivery.en
         SELECT FROM {schema}.results_event AS earlier
         WHERE earlier.order_id = event.order_id AND earlier.sequence < event.sequence AND EXISTS (
             SELECT FROM {schema}.results_delivery AS owed
-            WHERE owed.event_id = earlier.id AND owed.endpoint_id = delivery.endpoint_id
+            WHERE owed.event_id = earlier.id AND owed.endpoint_id IS NOT DISTINCT FROM delivery.endpoint_id
                 AND COALESCE(owed.delivered_at, owed.given_up_at) IS NULL
                 AND (owed.heard_at IS NULL OR delivery.draining)
                 AND (owed.draining OR %(guarded_since)s < GREATEST(COALESCE(delivery.began_at, delivery.created_at),
@@ -179,26 +179,35 @@ def load_many(wanted: Sequence[Wanted], *, at: datetime) -> list[list[Outgoing] 
     Drops the duties of which nothing is left; gives back those that have to wait.
     """
     probes = [_probes_of(one, at=at) for one in wanted]
-    values = [_values(one, chosen, at=at) for one, chosen in zip(wanted, probes, strict=True)]
+    readable = [(one, chosen) for one, chosen in zip(wanted, probes, strict=True) if not isinstance(chosen, Exception)]
+    read = iter(_read([(one.route.schema, _values(one, chosen, at=at)) for one, chosen in readable]))
     done: list[int] = []
     waiting: dict[int, datetime] = {}
     found: list[list[Outgoing] | Exception] = []
-    for one, chosen, rows in zip(wanted, probes, _read(wanted, values), strict=True):
+    for one, chosen in zip(wanted, probes, strict=True):
+        if isinstance(chosen, Exception):
+            found.append(chosen)
+            continue
+        rows = next(read)
         try:
             found.append(rows if isinstance(rows, Exception) else _sort(one, chosen, rows, done, waiting, at=at))
         except Exception as error:  # one merchant's secrets do not open: the others' deliveries go on
             found.append(error)
-    duties.done(done)
-    duties.give_back(waiting)
+    duties.let_go(done, waiting)
     return found
 
 
-def _probes_of(wanted: Wanted, *, at: datetime) -> dict[UUID, Taken]:
+def _probes_of(wanted: Wanted, *, at: datetime) -> dict[UUID, Taken] | Exception:
     taken = [duty for duty in wanted.taken if duty.kind == Duty.Kind.PROBE]
     if not taken:
         return {}
-    with inside(wanted.route.schema):
-        return choose_probes(wanted.route, taken, at=at)
+    try:
+        with inside(wanted.route.schema):
+            return choose_probes(wanted.route, taken, at=at)
+    except Error as error:
+        if isinstance(error, CUT_OFF) and not is_locked(error):
+            raise
+        return error
 
 
 def _values(wanted: Wanted, probes: Mapping[UUID, Taken], *, at: datetime) -> dict[str, Any]:
@@ -206,9 +215,8 @@ def _values(wanted: Wanted, probes: Mapping[UUID, Taken], *, at: datetime) -> di
     return {"ids": [*ids, *probes], "probes": list(probes), "guarded_since": at - ORDER_WAITS, "at": at}
 
 
-def _read(wanted: Sequence[Wanted], values: Sequence[Mapping[str, Any]]) -> Sequence[list[tuple[Any, ...]] | Exception]:
+def _read(runs: Sequence[tuple[str, Mapping[str, Any]]]) -> Sequence[list[tuple[Any, ...]] | Exception]:
     """Read the rows of all in one round trip; if that fails, each merchant's for itself."""
-    runs = [(one.route.schema, each) for one, each in zip(wanted, values, strict=True)]
     if len(runs) > 1:
         try:
             return run_for_each([(schema, Statement(LEFT_TO_SEND, each, prepared=True)) for schema, each in runs])
@@ -269,6 +277,7 @@ def choose_probes(route: Route, taken: Sequence[Taken], *, at: datetime) -> dict
 
 def _probe_no_more(duty: Taken, *, at: datetime) -> None:
     with transaction.atomic():
+        run_for_each([HURRY])
         for endpoint in lock([duty.reference]):
             if not endpoint.opened_at:
                 duties.done([duty.id])  # it is back, or called no more, since the probe was taken

@@ -12,12 +12,15 @@ from typing import Any, Final
 from uuid import UUID
 
 import psycopg
-from django.db import connection
+import structlog
+from django.db import OperationalError, connection
 from psycopg.rows import class_row
 
 from tenants.models import Duty
 from tenants.routing import Route
-from tenants.statements import Statement, run_together
+from tenants.statements import HURRY, Statement, is_locked, run_for_each, run_together
+
+log = structlog.get_logger()
 
 LEASE: Final = timedelta(seconds=20)  # longer than any total deadline
 
@@ -73,6 +76,9 @@ WITH held AS (
 """
 DELETE_HELD: Final = "DELETE FROM public.tenants_duty AS duty USING held WHERE duty.id = held.id"
 UPDATE_HELD: Final = "UPDATE public.tenants_duty AS duty SET {change} FROM held WHERE duty.id = held.id"
+# Before several of these: the same order for all of them together.
+HOLD: Final = "SELECT id FROM public.tenants_duty WHERE id = ANY(%(ids)s) ORDER BY reference, id FOR UPDATE"
+DONE: Final = "DELETE FROM public.tenants_duty WHERE id = ANY(%(ids)s)"
 ASKED: Final = HELD.format(unless="WHERE duty.kind <> 'ask' OR duty.due_at >= until.due_at") + DELETE_HELD
 PUT_OFF: Final = HELD.format(unless="") + UPDATE_HELD.format(change="due_at = held.due_at")
 GIVE_BACK: Final = HELD.format(unless="") + UPDATE_HELD.format(
@@ -193,13 +199,37 @@ def asked(taken: Iterable[Taken]) -> list[Statement]:
 
 def done(ids: Iterable[int]) -> None:
     """Remove duties that are fulfilled."""
-    if ids := list(ids):
-        _run("DELETE FROM public.tenants_duty WHERE id = ANY(%s)", [ids])
+    run(_doing(ids))
+
+
+def _doing(ids: Iterable[int]) -> list[Statement]:
+    ids = list(ids)
+    return [Statement(DONE, {"ids": ids})] if ids else []
+
+
+def let_go(ids: Iterable[int], when: Mapping[int, datetime]) -> None:
+    """Do both for the duties of many merchants: those that are fulfilled, and those that are given back.
+
+    What somebody has locked is left to the end of its lease, for nobody else is to wait for that.
+    """
+    try:
+        if statements := [*_doing(ids), *giving_back(when)]:
+            run_for_each([HURRY, *(("public", statement) for statement in statements)])
+    except OperationalError as error:
+        if not is_locked(error):
+            raise
+        log.warning("duties_left_to_their_lease", fulfilled=len(list(ids)), waiting=len(when))
 
 
 def put_off(when: Mapping[int, datetime]) -> None:
     """Make duties due later."""
     run(putting_off(when))
+
+
+def holding(ids: Iterable[int]) -> list[Statement]:
+    """Return what locks duties, before statements of which each touches some of them."""
+    ids = list(ids)
+    return [Statement(HOLD, {"ids": ids})] if ids else []
 
 
 def putting_off(when: Mapping[int, datetime]) -> list[Statement]:

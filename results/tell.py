@@ -144,8 +144,9 @@ def listening(route: Route) -> list[Statement]:
 
 
 def read_listeners(found: Sequence[Sequence[tuple[Any, ...]]]) -> list[Listener]:
-    """Read what those statements found."""
-    return [Listener(*row) for row in found[-1]]
+    """Read what those statements found; what has fallen silent between the two is not locked, and gets its duty."""
+    silent = {id_ for (id_,) in found[-2]}
+    return [Listener(id_, events, listens or id_ not in silent) for id_, events, listens in found[-1]]
 
 
 def publish(route: Route, events: Sequence[Event], listeners: Sequence[Listener], *, at: datetime) -> list[Statement]:

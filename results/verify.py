@@ -130,7 +130,8 @@ def conclude(route: Route, answers: Sequence[Answered], unasked: Sequence[Questi
             if moment is not None
         }
     given_back = {reason.duty.id: at for question in unasked for reason in question.reasons}
-    what_follows = [*settling(settled, at=at), *duties.putting_off(later), *duties.giving_back(given_back)]
+    touched = duties.holding([*(reason.duty.id for reason in settled), *later, *given_back])
+    what_follows = [*touched, *settling(settled, at=at), *duties.putting_off(later), *duties.giving_back(given_back)]
     keep_answers(route, concluded, what_follows)
     for answered in answers:
         log_answer(route, answered)

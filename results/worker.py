@@ -339,18 +339,18 @@ class Worker:
             self.tried.pop(route.lane, None)
 
     async def _record_healthy(self, done: Sequence[_Done]) -> None:
-        """Write down what came in at this moment, for all merchants in one step."""
+        """Write down what came in at this moment, for all merchants in one step; if that fails, each for itself."""
         batches = list(_by_route(done).values())
         try:
             step = [(batch[0].route, [one.tried for one in batch]) for batch in batches]
-            faults = await self.threads.run("public", attempts.record_healthy, step, at=datetime.now(UTC))
+            await self.threads.run("public", attempts.record_healthy, step, at=datetime.now(UTC))
         except Exception as error:
-            faults = [error] * len(batches)
-        for batch, fault in zip(batches, faults, strict=True):
-            if fault is None:
-                _settle(batch)
-            else:
+            log.warning("attempts_recorded_one_by_one", error=type(error).__name__)
+            for batch in batches:
                 self._write_later(batch)
+        else:
+            for batch in batches:
+                _settle(batch)
 
     def _write_later(self, batch: Sequence[_Done]) -> None:
         """Try again by itself what could not be written with the others."""

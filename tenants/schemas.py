@@ -38,7 +38,11 @@ def make_schema(name: str) -> None:
         cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [name])
         is_new = cursor.fetchone() is None
     if is_new and _scripts:
-        _say_again(_scripts[0], name)
+        try:
+            _say_again(_scripts[0], name)
+        except Exception:
+            _scripts.clear()  # whoever tries again migrates
+            raise
         return
     with connection.cursor() as cursor:
         cursor.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(name)))

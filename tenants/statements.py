@@ -12,6 +12,7 @@ import psycopg
 from django.db import connection
 from django.db.models import QuerySet
 from psycopg import sql
+from psycopg.errors import LockNotAvailable
 
 PREPARED_AFTER: Final = 3  # runs on one connection
 PREPARED_AT_MOST: Final = 200  # a connection's least recently used go; each holds 80 KB in its server process
@@ -19,7 +20,7 @@ PREPARED_AT_MOST: Final = 200  # a connection's least recently used go; each hol
 
 # How a worker's connections plan: each prepared statement once, and never to read a table through. All that a worker
 # looks for has an index; a plan made while a table was short would go on reading it through when it has grown.
-PLAN_ONCE: Final = "-c enable_seqscan=off -c plan_cache_mode=force_generic_plan"
+PLAN_ONCE: Final = "-c enable_seqscan=off -c plan_cache_mode=force_generic_plan -c jit=off"
 
 
 def run_hot(
@@ -46,11 +47,15 @@ class Statement(NamedTuple):
     prepared: bool = False
 
 
+# Before statements of many merchants: what one of them has locked must not keep the others waiting. For this run only.
+HURRY: Final = ("public", Statement("SELECT set_config('lock_timeout', '500ms', true)", {}, prepared=True))
+
+
 def run_together(schema: str, statements: Sequence[Statement]) -> list[list[tuple[Any, ...]]]:
     """Run statements of one merchant in this order and in one round trip; return the rows of each.
 
     Each sees what those before it did, and what others committed while they waited. Without a transaction around
-    them they are one: all of them, or none.
+    them they are one for the database: all of them, or none. A value that cannot be sent at all stops those behind it.
     """
     return run_for_each([(schema, statement) for statement in statements])
 
@@ -60,17 +65,33 @@ def run_for_each(statements: Sequence[tuple[str, Statement]]) -> list[list[tuple
     connection.ensure_connection()
     connection.validate_no_broken_transaction()
     with connection.wrap_database_errors:
-        raw = _prepares(connection.connection)
-        with raw.pipeline() as pipeline:
-            cursors = [
-                psycopg.Cursor(raw).execute(_place(one.text, schema), one.values, prepare=_prepare(one.prepared))
-                for schema, one in statements
-            ]
-            if connection.in_atomic_block:
-                # The way out of a pipeline ends with a message that stops the server's clock for idle transactions:
-                # whoever freezes while these wait for a lock would keep its own locks for ever.
-                pipeline.sync()
-        return [cursor.fetchall() if cursor.pgresult and cursor.pgresult.ntuples else [] for cursor in cursors]
+        try:
+            return _run_all(_prepares(connection.connection), statements)
+        except psycopg.Error:
+            # What stood behind the failure counts as prepared and is not; a transaction's ROLLBACK forgets that.
+            if not connection.in_atomic_block:
+                connection.close()
+            raise
+
+
+def _run_all(
+    raw: "psycopg.Connection[tuple[Any, ...]]", statements: Sequence[tuple[str, Statement]]
+) -> list[list[tuple[Any, ...]]]:
+    with raw.pipeline() as pipeline:
+        cursors = [
+            psycopg.Cursor(raw).execute(_place(one.text, schema), one.values, prepare=_prepare(one.prepared))
+            for schema, one in statements
+        ]
+        if connection.in_atomic_block:
+            # The way out of a pipeline ends with a message that stops the server's clock for idle transactions:
+            # whoever freezes while these wait for a lock would keep its own locks for ever.
+            pipeline.sync()
+    return [cursor.fetchall() if cursor.pgresult and cursor.pgresult.ntuples else [] for cursor in cursors]
+
+
+def is_locked(error: Exception) -> bool:
+    """Say whether a step that was in a HURRY met rows that somebody else has locked."""
+    return isinstance(error.__cause__, LockNotAvailable)
 
 
 @lru_cache(maxsize=10_000)
