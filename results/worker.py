@@ -90,6 +90,7 @@ class Worker:
     sweeping: int = 0
     tried: dict[UUID, list[Tried]] = field(default_factory=lambda: defaultdict(list))
     recording: set[UUID] = field(default_factory=set)
+    aside: set[UUID] = field(default_factory=set)  # merchants
     young: dict[int, float] = field(default_factory=dict)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     loading: Together[_Asked] = field(init=False)
@@ -113,7 +114,8 @@ class Worker:
         """Do everything that is due now, and return when nothing is: for tests and commands."""
         async with await self._connect() as queue:
             while True:
-                working = bool(self.tasks)  # asked before the turn: work that ends meanwhile may owe something new
+                # Asked before the turn: work that ends meanwhile may owe something new.
+                working = bool(self.tasks or self.aside)
                 if not await self._turn(queue) and not working:
                     return
                 await asyncio.sleep(0.002)
@@ -122,7 +124,9 @@ class Worker:
         async with await self._connect() as queue:
             while not stop.is_set():
                 self.wake.clear()
-                if not await self._turn(queue) or self.is_busy():
+                others = bool(self.aside)
+                taken = await self._turn(queue)
+                if self.is_busy() or not (taken or others):
                     await _sleep(stop, self.wake, IDLE_SECONDS)
 
     async def _connect(self) -> "psycopg.AsyncConnection[Any]":
@@ -148,6 +152,7 @@ class Worker:
         # What is still being done may be due again: put off by its own round, or a crash forgot our claim of it.
         taken = await duties.take(queue, limits=limits, full=self.full(), held=self.held, at=datetime.now(UTC))
         metrics.count_each(metrics.TAKEN, (duty.kind for duty in taken))
+        self._stand_aside(taken)
         asked = _by(lambda duty: duty.lane, (duty for duty in taken if duty.kind in ASKING))
         for lane, group in asked.items():
             self._start(self._ask(group), group, self.rounds, [lane])
@@ -172,6 +177,12 @@ class Worker:
         self.young = {duty: begun for duty, begun in self.young.items() if begun > begun_after}
         return len(self.young) > FEW_YOUNG
 
+    def _stand_aside(self, taken: Iterable[Taken]) -> None:
+        """Let whoever got a whole share wait until nobody else asks for one: a turn sees the oldest only."""
+        got = Counter((duty.kind, duty.merchant) for duty in taken if duty.kind in SENDING)
+        served = {merchant for (_, merchant), count in got.items() if count >= SHARE}
+        self.aside = self.aside | served if served else set()
+
     def full(self) -> Full:
         """Return what is left out of the next turn, because enough of it is under way."""
         at = datetime.now(UTC)
@@ -189,7 +200,7 @@ class Worker:
         return Full(
             lanes=asking + _more_than(DELIVERIES_OF_A_LANE - turn, self.deliveries),
             again=_more_than(DELIVERIES_OF_A_LANE - 2 * turn, self.deliveries),
-            merchants=_more_than(share - 2 * turn, of_merchants),
+            merchants=[*_more_than(share - 2 * turn, of_merchants), *self.aside],
         )
 
     def _start(

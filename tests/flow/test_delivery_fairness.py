@@ -110,6 +110,21 @@ def test_first_attempts_stand_behind_no_retry(bakery: Cast, run_worker: Work) ->
     assert len(shop.order) < 100
 
 
+def test_a_flood_leaves_every_other_turn_to_the_others(bakery: Cast, florist: Cast, run_worker: Work) -> None:
+    """Five hundred older deliveries of another merchant do not stand before one, however fast they are taken."""
+    shop = SlowShop(seconds=0)
+    with serving(shop):
+        make_endpoints(florist, shop, 1)
+        flood = Line(florist, lambda outgoing, at: OK, at=datetime.now(UTC) - timedelta(hours=1))
+        for number in range(500):
+            flood.publish(f"order-{number}")
+        quiet = Line(bakery, lambda outgoing, at: OK, at=datetime.now(UTC)).publish("order-quiet")
+
+        run_worker(until=lambda: is_heard(bakery, quiet.id))
+
+    assert len(shop.order) < 200
+
+
 def is_heard(cast: Cast, event: object) -> bool:
     with inside(cast.merchant.schema_name):
         return Delivery.objects.filter(event_id=event).exclude(delivered_at=None).exists()
