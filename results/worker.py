@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import Any, Final
 from uuid import UUID
 
@@ -137,7 +138,7 @@ class Worker:
 
     async def _turn(self, queue: "psycopg.AsyncConnection[Any]") -> int:
         """Take one turn's duties and set them going; return how many."""
-        sending = max(0, DELIVERIES_IN_FLIGHT - self.deliveries.total()) // len(SENDING)
+        sending = ceil(max(0, DELIVERIES_IN_FLIGHT - self.deliveries.total()) / len(SENDING))
         if self.is_busy():
             sending = 0
         asking = QUESTIONS_A_TURN if self.rounds.total() < ROUNDS_IN_FLIGHT else 0
