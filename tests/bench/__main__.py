@@ -12,7 +12,7 @@ from config import embedded
 from config.logging import configure_logging
 from tests.bench.groups import GROUPS
 
-QUICK = {"rounds": 1, "seconds": 0.3, "merchants": 2, "quiet": 4, "payments": 20, "pace": 40.0}
+QUICK = {"rounds": 1, "seconds": 0.1, "views": 5, "hang": 3, "merchants": 2, "quiet": 4, "payments": 20, "pace": 40.0}
 QUICK |= {"flood": 5_000, "waiting": 1_000, "schemas": 6, "events": 600}
 
 
@@ -43,9 +43,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--payments", type=int, default=200, help="of a round at a steady pace (default: 200)")
     parser.add_argument("--pace", type=float, help="payments a second then (default: a tenth of what is borne)")
     parser.add_argument("--flood", type=int, default=50_000, help="deliveries of a neighbour (default: 50,000)")
+    parser.add_argument("--hang", type=int, default=13, help="seconds that an endpoint of theirs hangs (default: 13)")
     parser.add_argument("--waiting", type=int, default=100_000, help="deliveries of a backlog (default: 100,000)")
     parser.add_argument("--schemas", type=int, default=2_000, help="merchants at scale (default: 2,000)")
     parser.add_argument("--events", type=int, default=5_000_000, help="stored at scale (default: 5,000,000)")
+    parser.add_argument("--views", type=int, default=40, help="of each page in a round (default: 40)")
     parser.add_argument("--concurrency", type=int, default=64, help="of the bare loops (default: 64)")
     parser.add_argument("--name", default="bench", help="of the embedded database (default: bench)")
     parser.add_argument("--keep", action="store_true", help="keep the database for a look afterwards")

@@ -28,7 +28,7 @@ from tests.bench.world import (
 
 STEADY = 3_000  # deliveries of a steady round
 SLOWEST = 200.0  # deliveries a second; a drain that is slower has failed
-SLOW_SECONDS = 8  # of an endpoint that holds requests up
+SLOW_SECONDS = 5  # of an endpoint that holds requests up
 SLOW_STALLS, EACH = 30, 20  # as places get scarce, a merchant has no more than twenty
 KIB_IN_MIB = 1024  # the kernel counts in KiB
 
@@ -40,7 +40,7 @@ def measure(stalls: Sequence[Stall], url: str, *, rounds: int, amount: int = 100
     with process("manage.py", "worker"):
         deliver(stalls, url, WARM_UP)
         for _ in range(rounds):
-            steady.rates.append(deliver(stalls, url, STEADY))
+            steady.rates.append(deliver(stalls, url, min(STEADY, amount)))
             drain.rates.append(deliver(stalls, url, amount, patience=max(PATIENCE, amount / SLOWEST)))
     check_all_told(stalls, url, before)
     return drain, steady

@@ -25,7 +25,6 @@ from tests.bench.world import (
     web,
 )
 
-HELD_UP = 13  # seconds of our 15
 HELD_AT_ONCE = 30  # requests that are held up when the measuring begins
 WARM_UP = 20
 BATCH = 10_000  # deliveries made ready at a time
@@ -33,16 +32,26 @@ PARTS = ("alone", "beside a flood", "beside a hang")
 
 
 def measure(
-    stalls: Sequence[Stall], url: str, *, rounds: int, a_second: float, amount: int = 200, flood: int = 50_000
+    stalls: Sequence[Stall],
+    url: str,
+    *,
+    rounds: int,
+    a_second: float,
+    amount: int = 200,
+    flood: int = 50_000,
+    hang: int = 13,
 ) -> tuple[Figure, Figure, Figure]:
-    """Return p99 in milliseconds, by itself, beside a flood and beside an endpoint that hangs, taken in turns."""
+    """Return p99 in milliseconds, by itself, beside a flood and beside an endpoint that hangs, taken in turns.
+
+    It hangs for so many seconds, of our 15.
+    """
     alone, flooded, hanging = (
         Figure(f"p99 {when}", unit="ms") for when in ("alone", "beside a flood", "beside a hang")
     )
     quiet = stalls[:1]
     connect(quiet)
     [flooder] = open_stalls(1, callback_url=url)
-    [hanger] = open_stalls(1, callback_url=f"{url}/after/{HELD_UP}")
+    [hanger] = open_stalls(1, callback_url=f"{url}/after/{hang}")
     begin(stalls, url)
     with portone(), web() as port:
         told = Told(quiet, url, port)

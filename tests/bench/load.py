@@ -127,7 +127,7 @@ def is_whole(head: bytes, body: bytes) -> bool:
 async def send_for_a_while(load: Load) -> Outcome:
     """Keep every connection busy until the time is over or all is sent; what is under way then is waited for."""
     outcome = Outcome(seconds=load.seconds, began=time.perf_counter())
-    counts_from = outcome.began + (0 if load.amount else WARMING)
+    counts_from = outcome.began + (0 if load.amount else min(WARMING, load.seconds))
     ends = float("inf") if load.amount else counts_from + load.seconds
     first = load.first or random.getrandbits(60)
     numbers = iter(range(first, first + load.amount)) if load.amount else count(first)

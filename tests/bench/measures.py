@@ -79,7 +79,7 @@ def two_workers(asked: Namespace) -> list[Line]:
 
 def beside_trouble(asked: Namespace) -> list[Line]:
     with stalls_at_sink(asked) as (stalls, url):
-        amounts = {"amount": asked.payments, "flood": asked.flood}
+        amounts = {"amount": asked.payments, "flood": asked.flood, "hang": asked.hang}
         pace = a_tenth(stalls, url, asked)
         alone, *troubled = fairness.measure(stalls, url, rounds=asked.rounds, a_second=pace, **amounts)
     return [Ratio(figure, alone, 2.0, at_most=True) for figure in troubled]
@@ -107,7 +107,7 @@ def many_merchants(asked: Namespace) -> list[Line]:
 
 
 def many_rows(asked: Namespace) -> list[Line]:
-    amounts = {"merchants": asked.merchants, "events": asked.events}
+    amounts = {"merchants": asked.merchants, "events": asked.events, "views": asked.views}
     with sink() as url:
         return scale.measure_rows(url, **amounts, rounds=asked.rounds, seconds=asked.seconds)
 

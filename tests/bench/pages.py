@@ -16,7 +16,6 @@ from tests.bench.figures import Figure
 from tests.bench.world import Stall
 
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
-VIEWS = 40  # of each page in a round
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,7 @@ class Page:
     queries: Figure
 
 
-def look(shops: Mapping[str, Stall], *, rounds: int, views: int = VIEWS) -> dict[str, list[Page]]:
+def look(shops: Mapping[str, Stall], *, rounds: int, views: int = 40) -> dict[str, list[Page]]:
     """Let a member of each merchant look at the same pages, in turns; return these by what the merchant is called."""
     looked: dict[str, list[Page]] = {}
     visits: list[tuple[Client, str, Page]] = []

@@ -45,7 +45,7 @@ def measure_merchants(url: str, *, merchants: int, rounds: int, seconds: float) 
     ]
 
 
-def measure_rows(url: str, *, merchants: int, events: int, rounds: int, seconds: float) -> list[Line]:
+def measure_rows(url: str, *, merchants: int, events: int, views: int, rounds: int, seconds: float) -> list[Line]:
     """Return what millions of rows change for accepting, for the whole way and for the dashboard's pages."""
     stalls = open_stalls(merchants, callback_url=url)
     empty, small = open_stalls(2, callback_url=url)
@@ -53,7 +53,7 @@ def measure_rows(url: str, *, merchants: int, events: int, rounds: int, seconds:
     fill(stalls, events)
     fill([small], A_PAGE * EVENTS_OF_A_PAYMENT)
     shops = {f"at {events:,} events": stalls[0], f"at {A_PAGE} payments": small, "empty": empty}
-    large, little, none = pages.look(shops, rounds=rounds).values()
+    large, little, none = pages.look(shops, rounds=rounds, views=views).values()
     after = _rates(stalls, url, f"with {events:,} events", rounds=rounds, seconds=seconds)
     return [
         *_compare(after, before),
