@@ -70,8 +70,9 @@ def start(request: HttpRequest, place: Place) -> HttpResponse:
 
 def show(request: HttpRequest, place: Place, *, status: int = 200, **facts: Any) -> HttpResponse:
     """Draw the page, with forms that were refused in place of empty ones."""
-    progress, at = read_progress(place.route), datetime.now(UTC)
+    # In this order: a test that is heard in between must not be shown as heard beside a step that waits for it.
     pinged = read_ping_of(request.GET.get("ping", ""), place)
+    progress, at = read_progress(place.route), datetime.now(UTC)
     setup, is_test = progress.setup, place.route.mode == Mode.TEST
     # Whoever has seen no payment yet is led to test mode, and finds nothing to do here before.
     try_first = not is_test and not progress.done["payment"]
