@@ -20,6 +20,7 @@ from deploy.demo.simulator import Simulator
 from results.core.ids import decode, encode
 from results.models import Endpoint, EndpointSecret, Event, Setup
 from results.script import INTEGRITY
+from results.views.dashboard import start
 from tenants.models import AuditEntry, Credential, Membership, Merchant, User
 from tenants.routing import inside
 from tests.conftest import Work
@@ -253,6 +254,32 @@ def test_a_ping_shows_its_request_signature_and_answer(
     headers = dict(re.findall(r"^(webhook-[a-z]+): (.*)$", part.replace("&#x27;", "'"), re.M))
     Webhook(secret[0]).verify(bytes(event.body), headers)
     assert mark_of(owner.page(), "callback") == "Done"
+
+
+def test_a_test_that_is_heard_meanwhile_contradicts_no_step(
+    people: Any, web: str, shop: tuple[Shop, str], run_worker: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that is drawn in the moment in which its test is heard never shows it beside a step that waits for it."""
+    owner = people()
+    made = owner.does("start_callback", {"url": shop[1]})
+    shop[0].configure(signing_secret=re.findall(r"whsec_[A-Za-z0-9+/=]+", made.content.decode())[0])
+    with inside(owner.merchant.schema_name):
+        endpoint = Endpoint.objects.get()
+    sent = owner.does("start_ping", endpoint=endpoint.id)
+
+    def heard_after(read: Any) -> Any:
+        def read_and_hear(*asked: Any, **named: Any) -> Any:
+            found = read(*asked, **named)
+            run_worker()
+            return found
+
+        return read_and_hear
+
+    for name in ("read_ping", "read_progress"):
+        monkeypatch.setattr(start, name, heard_after(getattr(start, name)))
+    page = owner.client.get(sent["location"], headers={"Accept-Language": "en"}).content.decode()
+
+    assert "Your server took the test" not in page or mark_of(page, "callback") == "Done"
 
 
 def test_a_bad_address_is_refused_with_the_mend(people: Any, web: str) -> None:
